@@ -1,0 +1,269 @@
+/* bnorm: batch normalisation on multicore CPUs.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * 1. Words and formulas
+ * 2. A first program
+ * 3. The description of the work: bnorm_desc
+ * 4. The arrays: bnorm_buffers
+ * 5. Status
+ * 6. The three calls
+ * 7. A layer that owns its arrays
+ * 8. Sizes: workspace, blocks
+ * 9. Text
+ *
+ * ---- 1. Words and formulas ------------------------------------------------------------------------------------------
+ *
+ * N batch, C features (channels), S spatial size (pixels of an image; 1 for a matrix), M = N * S values per feature.
+ *
+ *     mean_c   = sum(x) / M                       var_c = sum((x - mean_c)^2) / M          (biased)
+ *     invstd_c = 1 / sqrt(var_c + eps)            xhat  = (x - mean_c) * invstd_c
+ *     y        = activation(xhat * gamma_c + beta_c + residual)
+ *     dbeta_c  = sum(dy)                          dgamma_c = sum(dy * xhat)
+ *     dx       = gamma_c * invstd_c * (dy - dbeta_c / M - xhat * dgamma_c / M)
+ *
+ * Sums run over the M values of one feature (S. Ioffe and C. Szegedy, "Batch Normalization", 2015, algorithm 1 and
+ * section 3). dy is taken after the activation's own gradient.
+ *
+ * Sums are taken in double, by blocks of rows that are merged in a fixed tree, so a call gives the same bits for any
+ * number of threads, any instruction set, any stride and any alignment. A NaN or Inf stays in its feature.
+ *
+ * Every call is thread safe: calls on different arrays may run at the same time. No call aborts, exits or prints.
+ *
+ * ---- 2. A first program ---------------------------------------------------------------------------------------------
+ *
+ *     #include <bnorm/bnorm.h>
+ *
+ *     float x[200 * 3], y[200 * 3];                                  // rows of features, row after row
+ *     bnorm_desc    d = bnorm_matrix(BNORM_F32, 200, 3);             // defaults filled in; change what differs
+ *     bnorm_buffers b = { .x = x, .y = y };                          // C++17: bnorm_buffers b = {}; b.x = x; b.y = y;
+ *     bnorm_status  s = bnorm_forward_training(&d, &b);
+ *     if (s != BNORM_OK) puts(bnorm_status_string(s));
+ */
+#ifndef BNORM_BNORM_H
+#define BNORM_BNORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BNORM_API __attribute__((visibility("default")))
+#else
+#define BNORM_API
+#endif
+
+/* ---- 3. The description of the work ------------------------------------------------------------------------------ */
+
+/* The type of x, y, dx, dy, residual and dresidual. Parameters and running statistics are float, or double with
+ * BNORM_F64; saved statistics are always double. */
+typedef enum bnorm_dtype { BNORM_F32 = 0, BNORM_F64 = 1, BNORM_BF16 = 2, BNORM_F16 = 3 } bnorm_dtype;
+
+/* Channels last: row-major N x C, NHWC. Channels first: NCHW. */
+typedef enum bnorm_layout { BNORM_CHANNELS_LAST = 0, BNORM_CHANNELS_FIRST = 1 } bnorm_layout;
+
+/* What is applied to xhat * gamma + beta + residual. */
+typedef enum bnorm_activation { BNORM_IDENTITY = 0, BNORM_RELU = 1, BNORM_LEAKY_RELU = 2 } bnorm_activation;
+
+/* The revision of bnorm_desc and bnorm_buffers that this header declares. */
+#define BNORM_ABI 1u
+
+/* Fill it with bnorm_matrix or bnorm_image, then change what differs. */
+typedef struct bnorm_desc {
+    uint32_t abi; /* BNORM_ABI, set by the constructors; stands for bnorm_buffers too */
+    bnorm_dtype dtype;
+    bnorm_layout layout;
+    bnorm_activation activation;
+
+    size_t batch;    /* N; 0 is an empty part of a batch: calls succeed and write only dgamma = dbeta = 0 */
+    size_t features; /* C, at least 1 */
+    size_t spatial;  /* S; 1 for a matrix; 0 is as empty as batch 0 */
+
+    /* Strides in elements. Channels last: from one row (pixel) to the next, at least C. Channels first: from one
+     * image to the next, at least C * S. 0: dense for x and y; x_stride for dx; y_stride for the other three. */
+    size_t x_stride, y_stride, dx_stride, dy_stride, residual_stride, dresidual_stride;
+
+    double eps;            /* added to the variance inside the square root, in double; finite, >= 0; default 1e-5.
+                              0 is allowed: a variance of 0 then gives invstd 0, so y = beta */
+    double update_rate;    /* r, the weight of the new batch: running = (1 - r) * running + r * batch; in [0, 1],
+                              default 0.1. PyTorch's and cuDNN's momentum; 1 - momentum of Keras and ONNX */
+    double negative_slope; /* of BNORM_LEAKY_RELU */
+
+    bool biased_running_var; /* false: running_var takes the unbiased variance, M / (M - 1) times var, as PyTorch and
+                                TensorFlow do; true: the biased one, as ONNX and Keras do */
+    int threads;             /* 0: OpenMP's default for the calling thread; n: at most n. The bits do not depend on it.
+                                A call from inside a parallel region runs on the calling thread */
+} bnorm_desc;
+
+/* Channels first or last: dense, eps 1e-5, update_rate 0.1, identity, unbiased running variance, threads 0. */
+static inline bnorm_desc bnorm_image(bnorm_dtype dtype, bnorm_layout layout, size_t batch, size_t channels,
+                                     size_t pixels)
+{
+    bnorm_desc d;
+    memset(&d, 0, sizeof d);
+    d.abi = BNORM_ABI;
+    d.dtype = dtype;
+    d.layout = layout;
+    d.batch = batch;
+    d.features = channels;
+    d.spatial = pixels;
+    d.eps = 1e-5;
+    d.update_rate = 0.1;
+    return d;
+}
+
+/* A row-major matrix of rows x features: bnorm_image with channels last and one pixel. */
+static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t features)
+{
+    return bnorm_image(dtype, BNORM_CHANNELS_LAST, rows, features, 1);
+}
+
+/* ---- 4. The arrays ----------------------------------------------------------------------------------------------- */
+
+/* NULL where absent. x, dy, residual, y, dx, dresidual have the shape and dtype of the description; the others have C
+ * elements. `param` is float, or double with BNORM_F64. Arrays need the alignment of their element only.
+ *
+ *     field                     training            inference        backward         NULL means
+ *     x                         read                read             read             BNORM_NULL
+ *     y                         written             written          -                BNORM_NULL
+ *     gamma, beta     param     read                read             gamma read       gamma 1, beta 0
+ *     running_mean, _var param  read and written    read             -                untracked; inference: BNORM_NULL
+ *     mean, invstd    double    written             -                read             not saved; backward: BNORM_NULL
+ *     dy                        -                   -                read             BNORM_NULL
+ *     dx                        -                   -                written          not computed
+ *     dgamma, dbeta   param     -                   -                written          not computed
+ *     residual                  read                read             -                no residual
+ *     dresidual                 -                   -                written          not computed
+ *     workspace       bytes     scratch             scratch          scratch          allocated for the call
+ *
+ * mean comes with invstd and running_mean with running_var: one alone is BNORM_NULL. With batch 0 all may be NULL.
+ * What a call does not use is not looked at (but see backward with y == x, below).
+ *
+ * Overlap is judged by elements: a written array may share no element with any other array of the call. Disjoint
+ * slices of one buffer are legal. Two exceptions: y == x, and dx == dy, each with equal strides; a backward call whose
+ * y is its x is refused, for x is gone (BNORM_X_OVERWRITTEN).
+ *
+ * On any error nothing has been written. */
+typedef struct bnorm_buffers {
+    const void *x, *dy, *residual, *gamma, *beta;
+    void *y, *dx, *dresidual, *dgamma, *dbeta, *running_mean, *running_var;
+    double *mean, *invstd;
+    void *workspace;       /* at least bnorm_workspace_size bytes, any alignment; its contents do not matter */
+    size_t workspace_size; /* in bytes */
+} bnorm_buffers;
+
+/* ---- 5. Status --------------------------------------------------------------------------------------------------- */
+
+/* Where several apply, the first in this order is returned. */
+typedef enum bnorm_status {
+    BNORM_OK = 0,
+    BNORM_NULL,            /* a required pointer is NULL, or one of a pair is */
+    BNORM_UNKNOWN_ABI,     /* desc->abi is not one that this library knows: use the constructors */
+    BNORM_UNKNOWN_ISA,     /* the environment variable BNORM_ISA names no instruction set */
+    BNORM_BAD_ENUM,        /* dtype, layout or activation has no declared value */
+    BNORM_UNSUPPORTED,     /* a declared value or array that this version does not build */
+    BNORM_NO_FEATURES,     /* features is 0 */
+    BNORM_OVERFLOW,        /* the size of an array in bytes exceeds PTRDIFF_MAX */
+    BNORM_BAD_STRIDE,      /* a stride is smaller than what it steps over */
+    BNORM_BAD_EPS,         /* eps is negative or not finite */
+    BNORM_BAD_UPDATE_RATE, /* update_rate is outside [0, 1] or NaN */
+    BNORM_BAD_THREADS,     /* threads is negative */
+    BNORM_ONE_VALUE,       /* training with M = 1: one value has no variance */
+    BNORM_OVERLAP,         /* a written array shares an element with another array of the call */
+    BNORM_X_OVERWRITTEN,   /* backward with y == x: x no longer holds the input */
+    BNORM_WORKSPACE,       /* workspace_size is smaller than bnorm_workspace_size says */
+    BNORM_NO_MEMORY        /* memory could not be allocated */
+} bnorm_status;
+
+/* ---- 6. The three calls ------------------------------------------------------------------------------------------ */
+
+/* Forward training: statistics of this batch, y, and the running statistics.
+ *
+ *     for each feature c:
+ *         mean[c], invstd[c] as in section 1
+ *         y[i][c] = activation((x[i][c] - mean[c]) * invstd[c] * gamma[c] + beta[c] + residual[i][c])
+ *         running_mean[c] = (1 - r) * running_mean[c] + r * mean[c]
+ *         running_var[c]  = (1 - r) * running_var[c]  + r * (M / (M - 1)) * var[c]
+ *
+ * r = 0 leaves the running statistics alone to the bit, r = 1 replaces them. A constant feature yields exactly beta.
+ * y may be x. Trips over memory: read x, write y, and read x again where it did not stay in the cache. */
+BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnorm_buffers *buffers);
+
+/* Forward inference, from the running statistics, which it only reads:
+ *
+ *     y[i][c] = activation((x[i][c] - running_mean[c]) / sqrt(running_var[c] + eps) * gamma[c] + beta[c] + residual)
+ *
+ * y may be x. Trips over memory: read x, write y. */
+BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bnorm_buffers *buffers);
+
+/* Backward of forward training, from x, dy and the saved mean and invstd:
+ *
+ *     dbeta[c] = sum(dy)    dgamma[c] = sum(dy * xhat)    dx = gamma * invstd * (dy - dbeta / M - xhat * dgamma / M)
+ *
+ * dbeta and dgamma are written, not added to. dx may be dy. Trips over memory: read x and dy, write dx, and read x and
+ * dy again where they did not stay in the cache. */
+BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *buffers);
+
+/* ---- 7. A layer that owns its arrays ----------------------------------------------------------------------------- */
+
+/* gamma 1, beta 0, running mean 0, running variance 1, saved statistics and gradients. One layer serves one thread at
+ * a time; different layers may be used at the same time. */
+typedef struct bnorm_layer bnorm_layer;
+
+/* Copies the description, whose batch is ignored. *layer is written on success only. Errors: those of the description,
+ * BNORM_NO_MEMORY. */
+BNORM_API bnorm_status bnorm_layer_create(bnorm_layer **layer, const bnorm_desc *desc);
+
+/* Takes NULL. */
+BNORM_API void bnorm_layer_destroy(bnorm_layer *layer);
+
+/* bnorm_forward_training or bnorm_forward_inference on a batch of any size. */
+BNORM_API bnorm_status bnorm_layer_forward(bnorm_layer *layer, size_t batch, const void *x, void *y, bool training);
+
+/* bnorm_backward of the last training forward that succeeded, whose x it wants again: the layer keeps no copy. Before
+ * any such forward there are no saved statistics: BNORM_NULL. If it had y == x, backward with that x is refused:
+ * BNORM_X_OVERWRITTEN. */
+BNORM_API bnorm_status bnorm_layer_backward(bnorm_layer *layer, const void *x, const void *dy, void *dx);
+
+/* The layer's own arrays of C floats, or doubles with BNORM_F64, to read and to write (an optimiser's step, a
+ * checkpoint). They live as long as the layer. NULL for NULL. */
+BNORM_API void *bnorm_layer_gamma(bnorm_layer *layer);
+BNORM_API void *bnorm_layer_beta(bnorm_layer *layer);
+BNORM_API void *bnorm_layer_running_mean(bnorm_layer *layer);
+BNORM_API void *bnorm_layer_running_var(bnorm_layer *layer);
+BNORM_API void *bnorm_layer_dgamma(bnorm_layer *layer);
+BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
+
+/* ---- 8. Sizes ---------------------------------------------------------------------------------------------------- */
+
+/* Scratch in bytes that is enough for each of the three calls with this description and any number of threads. */
+BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
+
+/* Batch entries in one block, a power of two that does not depend on the batch. Sums are taken by blocks, and blocks
+ * are merged in a tree over their numbers: a part of a batch that starts and ends at a multiple of this (or at the end
+ * of the batch) is a whole number of blocks. */
+BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
+
+/* ---- 9. Text ----------------------------------------------------------------------------------------------------- */
+
+/* "BNORM_OK", ...; "unknown status" for a value that is none. */
+BNORM_API const char *bnorm_status_string(bnorm_status status);
+
+/* "major.minor.patch" */
+BNORM_API const char *bnorm_version(void);
+
+/* The instruction set in use: "generic", "avx2" (x86-64-v3), "avx512" (x86-64-v4) or "neon". The best that the machine
+ * has, unless the environment variable BNORM_ISA named a lower one when bnorm was first called; "unknown" if it named
+ * none of these. */
+BNORM_API const char *bnorm_isa(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,26 @@
+/* x86-64-v3 */
+#include <immintrin.h>
+
+#define BN_VECTOR_BYTES 32
+#define BN_FUSED
+#define BN_OWN_PART
+#define BN_OWN_STREAM
+#define bn_fma(a, b, c) ((vd)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#include "isa/vector.h"
+
+/* A lane takes part if its sign bit is set: n words of -1 from the right place on. */
+static const int32_t bn_first[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+
+BN_INLINE __m256i first8(size_t n) { return _mm256_loadu_si256((const __m256i *)(bn_first + 8 - n)); }
+BN_INLINE __m128i first4(size_t n) { return _mm_loadu_si128((const __m128i *)(bn_first + 8 - n)); }
+BN_INLINE __m256i first4_wide(size_t n) { return _mm256_cvtepi32_epi64(first4(n)); }
+
+BN_INLINE vf vf_load_part(const float *p, size_t n) { return (vf)_mm256_maskload_ps(p, first8(n)); }
+BN_INLINE vd vd_load_part(const double *p, size_t n) { return (vd)_mm256_maskload_pd(p, first4_wide(n)); }
+BN_INLINE vd vd_widen_part(const float *p, size_t n) { return (vd)_mm256_cvtps_pd(_mm_maskload_ps(p, first4(n))); }
+BN_INLINE void vf_store_part(float *p, vf v, size_t n) { _mm256_maskstore_ps(p, first8(n), (__m256)v); }
+BN_INLINE void vd_store_part(double *p, vd v, size_t n) { _mm256_maskstore_pd(p, first4_wide(n), (__m256d)v); }
+
+BN_INLINE void vf_stream(float *p, vf v) { _mm256_stream_ps(p, (__m256)v); }
+BN_INLINE void vd_stream(double *p, vd v) { _mm256_stream_pd(p, (__m256d)v); }
+BN_INLINE void bn_stream_fence(void) { _mm_sfence(); }

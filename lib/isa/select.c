@@ -1,0 +1,67 @@
+#include "isa/select.h"
+#include "bnorm/bnorm.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* BN_SETS comes from the build: SET(name) for each set that was built, best first. */
+#define SET(isa) extern const bn_kernels bn_kernels_f32_##isa, bn_kernels_f64_##isa;
+BN_SETS
+#undef SET
+
+#define SET(isa) {#isa, {[BNORM_F32] = &bn_kernels_f32_##isa, [BNORM_F64] = &bn_kernels_f64_##isa}},
+static const struct {
+    const char *name;
+    const bn_kernels *kernels[2];
+} sets[] = {BN_SETS};
+#undef SET
+
+enum { SETS = sizeof sets / sizeof *sets };
+
+/* Known names, and how they compare: BNORM_ISA asks for at most this much. */
+static const struct {
+    const char *name;
+    int rank;
+} known[] = {{"generic", 0}, {"avx2", 1}, {"neon", 1}, {"avx512", 2}};
+
+static int rank_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0) return known[i].rank;
+    return -1;
+}
+
+enum { UNDECIDED = -1, UNKNOWN = SETS };
+
+static int choose(void)
+{
+    const char *const asked = getenv("BNORM_ISA");
+    const int most = asked ? rank_of(asked) : 2;
+    int i = 0;
+
+    if (most < 0) return UNKNOWN;
+    while (i + 1 < SETS && (rank_of(sets[i].name) > most || !bn_machine_has(sets[i].name))) i++;
+    return i;
+}
+
+/* Threads that race here decide alike. */
+static int decided(void)
+{
+    static atomic_int choice = UNDECIDED;
+    int c = atomic_load_explicit(&choice, memory_order_relaxed);
+
+    if (c == UNDECIDED) {
+        c = choose();
+        atomic_store_explicit(&choice, c, memory_order_relaxed);
+    }
+    return c;
+}
+
+const char *bn_isa_in_use(void)
+{
+    const int c = decided();
+    return c == UNKNOWN ? NULL : sets[c].name;
+}
+
+const bn_kernels *bn_kernels_in_use(int dtype) { return sets[decided()].kernels[dtype]; }

@@ -1,0 +1,232 @@
+/* Template: one value out per value in, row by row. Wants a vector and a dtype header.
+ *
+ * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
+ * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units. Nothing is fused. */
+
+enum { FACTORS = 4 }; /* rows that share one trip of the coefficients through registers */
+enum { TABLE_ROOM = BN_STRIP_BYTES / sizeof(real) };
+
+/* The rows of the coefficient table. */
+enum { HIGH, LOW, SCALE, SHIFT, SLOPE = SHIFT, MEAN_DY };
+
+BN_INLINE real *row(bn_coefficients *c, int k) { return (real *)c->table + (size_t)k * TABLE_ROOM; }
+BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return (const real *)c->table + (size_t)k * TABLE_ROOM; }
+
+/* A factor that float multiplies by without fear of overflow or of lost bits. NaN is as good here as anywhere. */
+BN_INLINE bool comfortable(double factor)
+{
+    const double size = fabs(factor);
+    return sizeof(real) == sizeof(double) || size == 0 || !(size < 0x1p-100 || size > 0x1p100);
+}
+
+BN_INLINE double gamma_of(const bn_coefficients *c, size_t j) { return c->gamma ? ((const param *)c->gamma)[j] : 1; }
+BN_INLINE double beta_of(const bn_coefficients *c, size_t j) { return c->beta ? ((const param *)c->beta)[j] : 0; }
+BN_INLINE double scale_of(const bn_coefficients *c, size_t j) { return gamma_of(c, j) * c->invstd[j]; }
+BN_INLINE double mean_dy_of(const bn_coefficients *c, size_t j) { return c->sum_dy[j] / c->rows; }
+BN_INLINE double slope_of(const bn_coefficients *c, size_t j)
+{
+    return c->sum_dy_d[j] / c->rows * c->invstd[j] * c->invstd[j];
+}
+
+BN_INLINE void repeat_row(const bn_coefficients *c, real *p)
+{
+    for (size_t j = c->columns; j < c->columns * c->repeat; j++) p[j] = p[j - c->columns];
+}
+
+/* HIGH and LOW, and SCALE. */
+BN_INLINE void mean_and_scale(bn_coefficients *c)
+{
+    real *const high = row(c, HIGH), *const low = row(c, LOW), *const scale = row(c, SCALE);
+    bool all = true;
+
+    for (size_t j = 0; j < c->columns; j++) {
+        const double s = scale_of(c, j);
+        high[j] = (real)c->mean[j];
+        low[j] = (real)(c->mean[j] - (double)high[j]);
+        scale[j] = (real)s;
+        all &= comfortable(s);
+    }
+    c->extreme = !all;
+}
+
+static void normalise_coefficients(bn_coefficients *c)
+{
+    real *const shift = row(c, SHIFT);
+
+    mean_and_scale(c);
+    for (size_t j = 0; j < c->columns; j++) shift[j] = (real)beta_of(c, j);
+    for (int k = HIGH; k <= SHIFT; k++) repeat_row(c, row(c, k));
+}
+
+static void input_gradient_coefficients(bn_coefficients *c)
+{
+    real *const slope = row(c, SLOPE), *const mean_dy = row(c, MEAN_DY);
+    bool all = true;
+
+    mean_and_scale(c);
+    for (size_t j = 0; j < c->columns; j++) {
+        const double s = slope_of(c, j);
+        slope[j] = (real)s;
+        mean_dy[j] = (real)mean_dy_of(c, j);
+        all &= comfortable(s);
+    }
+    c->extreme |= !all;
+    for (int k = HIGH; k <= MEAN_DY; k++) repeat_row(c, row(c, k));
+}
+
+/* Values of a row before the first multiple of 64 bytes: a streaming store wants whole lines. */
+BN_INLINE size_t to_line(const stored *p, size_t columns)
+{
+    const size_t values = (size_t)(-(uintptr_t)p % 64) / sizeof(stored);
+    return values < columns ? values : columns;
+}
+
+BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - from : VR; }
+BN_INLINE vr factor(const real *p, size_t part) { return part == VR ? vr_load(p) : vr_load_part(p, part); }
+BN_INLINE vr value(const stored *p, size_t part) { return part == VR ? x_load(p) : x_load_part(p, part); }
+
+enum { PART, WHOLE, STREAM }; /* how a vector is stored */
+
+BN_INLINE void put(stored *p, vr v, size_t part, int how)
+{
+    if (how == STREAM) y_stream(p, v);
+    else if (how == WHOLE) y_store(p, v);
+    else y_store_part(p, v, part);
+}
+
+BN_INLINE void normalise_vector(const bn_coefficients *c, const stored *x, size_t x_stride, stored *y, size_t y_stride,
+                                size_t rows, size_t j, size_t part, int how)
+{
+    const vr high = factor(row_of(c, HIGH) + j, part), low = factor(row_of(c, LOW) + j, part);
+    const vr scale = factor(row_of(c, SCALE) + j, part), shift = factor(row_of(c, SHIFT) + j, part);
+
+    for (size_t r = 0; r < rows; r++) {
+        const vr d = (value(x + r * x_stride + j, part) - high) - low;
+        put(y + r * y_stride + j, d * scale + shift, part, how);
+    }
+}
+
+BN_INLINE void normalise_rows(const bn_coefficients *c, const stored *x, size_t x_stride, stored *y, size_t y_stride,
+                              size_t rows, int how)
+{
+    const size_t columns = c->columns * c->repeat, line = how == STREAM ? to_line(y, columns) : 0;
+    size_t j = 0;
+
+    for (; j < line; j += part_of(j, line))
+        normalise_vector(c, x, x_stride, y, y_stride, rows, j, part_of(j, line), PART);
+    for (; j + VR <= columns; j += VR) normalise_vector(c, x, x_stride, y, y_stride, rows, j, VR, how);
+    if (j < columns) normalise_vector(c, x, x_stride, y, y_stride, rows, j, columns - j, PART);
+}
+
+static void normalise_extreme(const bn_coefficients *c, const stored *x, size_t x_stride, stored *y, size_t y_stride,
+                              size_t rows)
+{
+    for (size_t i = 0; i < c->columns * c->repeat; i++) {
+        const size_t j = i % c->columns;
+        const double scale = scale_of(c, j);
+        for (size_t r = 0; r < rows; r++) {
+            const stored v = x[r * x_stride + i];
+            y[r * y_stride + i] =
+                comfortable(scale)
+                    ? (v - row_of(c, HIGH)[j] - row_of(c, LOW)[j]) * row_of(c, SCALE)[j] + row_of(c, SHIFT)[j]
+                    : (real)(((double)v - c->mean[j]) * scale + beta_of(c, j));
+        }
+    }
+}
+
+static void normalise(const bn_coefficients *c, const void *px, size_t x_stride, void *py, size_t y_stride, size_t rows,
+                      bool stream)
+{
+    const stored *const x = px;
+    stored *const y = py;
+    size_t r = 0;
+
+    if (c->extreme) {
+        normalise_extreme(c, x, x_stride, y, y_stride, rows);
+    } else if (!stream) {
+        for (; r + FACTORS <= rows; r += FACTORS)
+            normalise_rows(c, x + r * x_stride, x_stride, y + r * y_stride, y_stride, FACTORS, WHOLE);
+        for (; r < rows; r++) normalise_rows(c, x + r * x_stride, x_stride, y + r * y_stride, y_stride, 1, WHOLE);
+    } else {
+        const bool aligned_alike = y_stride * sizeof(stored) % 64 == 0;
+        for (; aligned_alike && r + FACTORS <= rows; r += FACTORS)
+            normalise_rows(c, x + r * x_stride, x_stride, y + r * y_stride, y_stride, FACTORS, STREAM);
+        for (; r < rows; r++) normalise_rows(c, x + r * x_stride, x_stride, y + r * y_stride, y_stride, 1, STREAM);
+        bn_stream_fence();
+    }
+}
+
+BN_INLINE void gradient_vector(const bn_coefficients *c, const stored *x, size_t x_stride, const stored *dy,
+                               size_t dy_stride, stored *dx, size_t dx_stride, size_t rows, size_t j, size_t part,
+                               int how)
+{
+    const vr high = factor(row_of(c, HIGH) + j, part), low = factor(row_of(c, LOW) + j, part);
+    const vr scale = factor(row_of(c, SCALE) + j, part), slope = factor(row_of(c, SLOPE) + j, part);
+    const vr mean_dy = factor(row_of(c, MEAN_DY) + j, part);
+
+    for (size_t r = 0; r < rows; r++) {
+        const vr d = (value(x + r * x_stride + j, part) - high) - low;
+        const vr g = value(dy + r * dy_stride + j, part) - mean_dy;
+        put(dx + r * dx_stride + j, (g - d * slope) * scale, part, how);
+    }
+}
+
+BN_INLINE void gradient_rows(const bn_coefficients *c, const stored *x, size_t x_stride, const stored *dy,
+                             size_t dy_stride, stored *dx, size_t dx_stride, size_t rows, int how)
+{
+    const size_t columns = c->columns * c->repeat, line = how == STREAM ? to_line(dx, columns) : 0;
+    size_t j = 0;
+
+    for (; j < line; j += part_of(j, line))
+        gradient_vector(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows, j, part_of(j, line), PART);
+    for (; j + VR <= columns; j += VR)
+        gradient_vector(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows, j, VR, how);
+    if (j < columns) gradient_vector(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows, j, columns - j, PART);
+}
+
+static void gradient_extreme(const bn_coefficients *c, const stored *x, size_t x_stride, const stored *dy,
+                             size_t dy_stride, stored *dx, size_t dx_stride, size_t rows)
+{
+    for (size_t i = 0; i < c->columns * c->repeat; i++) {
+        const size_t j = i % c->columns;
+        const double scale = scale_of(c, j), slope = slope_of(c, j), mean_dy = mean_dy_of(c, j);
+        for (size_t r = 0; r < rows; r++) {
+            const stored v = x[r * x_stride + i], g = dy[r * dy_stride + i];
+            const real d = v - row_of(c, HIGH)[j] - row_of(c, LOW)[j];
+            dx[r * dx_stride + i] =
+                comfortable(scale) && comfortable(slope)
+                    ? ((g - row_of(c, MEAN_DY)[j]) - d * row_of(c, SLOPE)[j]) * row_of(c, SCALE)[j]
+                    : (real)((((double)g - mean_dy) - ((double)v - c->mean[j]) * slope) * scale);
+        }
+    }
+}
+
+static void input_gradient(const bn_coefficients *c, const void *px, size_t x_stride, const void *pdy, size_t dy_stride,
+                           void *pdx, size_t dx_stride, size_t rows, bool stream)
+{
+    const stored *const x = px, *const dy = pdy;
+    stored *const dx = pdx;
+    size_t r = 0;
+
+    if (c->extreme) {
+        gradient_extreme(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows);
+        return;
+    }
+    if (!stream) {
+        for (; r + FACTORS <= rows; r += FACTORS)
+            gradient_rows(c, x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, dx + r * dx_stride, dx_stride,
+                          FACTORS, WHOLE);
+        for (; r < rows; r++)
+            gradient_rows(c, x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, dx + r * dx_stride, dx_stride,
+                          1, WHOLE);
+        return;
+    }
+    const bool aligned_alike = dx_stride * sizeof(stored) % 64 == 0;
+    for (; aligned_alike && r + FACTORS <= rows; r += FACTORS)
+        gradient_rows(c, x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, dx + r * dx_stride, dx_stride,
+                      FACTORS, STREAM);
+    for (; r < rows; r++)
+        gradient_rows(c, x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, dx + r * dx_stride, dx_stride, 1,
+                      STREAM);
+    bn_stream_fence();
+}

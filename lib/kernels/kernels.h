@@ -1,0 +1,78 @@
+/* Arithmetic on one tile: rows x columns of arrays with strides, all in elements. Kernels know no threads and no plan.
+ * Each exists once per dtype and instruction set, from the same source, and all sets give the same bits. `stored` is
+ * the dtype, `param` float or double (bnorm.h). Pointers need the alignment of their element; arrays of a call do not
+ * overlap, but that y may be x and dx may be dy, with equal strides. Statistics are per column, in double.
+ *
+ * Nothing that a column yields depends on another column. */
+#ifndef BN_KERNELS_H
+#define BN_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    BN_STRIP_BYTES = 4096, /* the widest tile: a page of each row; its sums (two doubles a float) fit half of L1 */
+    BN_STRIP = BN_STRIP_BYTES / 4,
+    BN_LANES_MOST = 128, /* lanes * columns of a narrow tile is below this */
+    BN_GROUP = 64        /* columns that are summed again together; a narrow tile is one group */
+};
+
+/* What an element pass needs of each column, made by the two coefficient kernels. Narrow dense tiles are passed over as
+ * `repeat` rows side by side. */
+typedef struct bn_coefficients {
+    size_t columns, repeat;
+    bool extreme; /* some column's factors are outside float's comfortable range: it is computed in double */
+    const double *mean, *invstd, *sum_dy, *sum_dy_d;
+    const void *gamma, *beta;
+    double rows; /* M */
+    _Alignas(64) unsigned char table[5 * BN_STRIP_BYTES]; /* the template's own */
+} bn_coefficients;
+
+typedef struct bn_kernels {
+    /* mean = sum(x) / rows, m2 = sum((x - mean)^2). 1 <= rows <= 64 * lanes. Where lanes > 1, row r is summed in lane
+     * r % lanes, and lanes are folded in halves. */
+    void (*moments)(const void *x, size_t stride, size_t rows, size_t columns, size_t lanes, double *mean, double *m2);
+
+    /* (mean, m2) of n rows becomes that of n + other_n rows. T. Chan, G. Golub, R. LeVeque, "Updating formulae and a
+     * pairwise algorithm for computing sample variances", 1979. */
+    void (*merge_moments)(size_t columns, double n, double *mean, double *m2, double other_n, const double *other_mean,
+                          const double *other_m2);
+
+    /* sum_dy = sum(dy), sum_dy_d = sum(dy * (x - mean)); rows and lanes as in moments. */
+    void (*gradient_sums)(const void *x, size_t x_stride, const void *dy, size_t dy_stride, size_t rows, size_t columns,
+                          size_t lanes, const double *mean, double *sum_dy, double *sum_dy_d);
+
+    /* Adds other's sums. */
+    void (*merge_sums)(size_t columns, double n, double *sum_dy, double *sum_dy_d, double other_n,
+                       const double *other_sum_dy, const double *other_sum_dy_d);
+
+    /* invstd = 1 / sqrt(m2 / rows + eps), 0 where that is 1 / 0. invstd may be m2. */
+    void (*invstd)(size_t columns, double rows, double eps, const double *m2, double *invstd);
+
+    /* The same from running statistics (param): mean widened, invstd of the variance. */
+    void (*running)(size_t columns, double eps, const void *running_mean, const void *running_var, double *mean,
+                    double *invstd);
+
+    /* running = (1 - rate) * running + rate * batch; the batch variance is m2 / divisor. 0 < rate <= 1. */
+    void (*update)(size_t columns, double rate, double divisor, const double *mean, const double *m2,
+                   void *running_mean, void *running_var);
+
+    /* dbeta = sum_dy, dgamma = sum_dy_d * invstd, as param. Either may be NULL. */
+    void (*parameter_gradients)(size_t columns, const double *invstd, const double *sum_dy, const double *sum_dy_d,
+                                void *dgamma, void *dbeta);
+
+    /* Fill c->table, c->extreme from c's other fields; for normalise and for input_gradient. */
+    void (*normalise_coefficients)(bn_coefficients *c);
+    void (*input_gradient_coefficients)(bn_coefficients *c);
+
+    /* y = (x - mean) * (gamma * invstd) + beta over rows of c->columns * c->repeat values. stream: with stores that
+     * pass the cache by. Reads each x, writes each y once. */
+    void (*normalise)(const bn_coefficients *c, const void *x, size_t x_stride, void *y, size_t y_stride, size_t rows,
+                      bool stream);
+
+    /* dx = gamma * invstd * ((dy - sum_dy / M) - (x - mean) * (invstd * invstd * sum_dy_d / M)), likewise. */
+    void (*input_gradient)(const bn_coefficients *c, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
+                           void *dx, size_t dx_stride, size_t rows, bool stream);
+} bn_kernels;
+
+#endif

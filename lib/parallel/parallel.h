@@ -1,0 +1,21 @@
+/* Runs a function on a team of threads: the only room that knows OpenMP. openmp.c and serial.c define the same. */
+#ifndef BN_PARALLEL_H
+#define BN_PARALLEL_H
+
+typedef void bn_body(void *context, int thread, int team);
+
+/* The most threads that a call may use: `asked`, or OpenMP's default for 0; 1 inside a parallel region, and 1 in a
+ * child of a process that had a team when it forked, for the team is not there. */
+int bn_threads_most(int asked);
+
+/* Runs body(context, thread, team) for each thread of a team of at most `threads`; the team may be smaller. Each runs
+ * in round-to-nearest without flush-to-zero or denormals-are-zero, and puts back what it found. */
+void bn_parallel(int threads, bn_body *body, void *context);
+
+/* Called by all threads of a body's team. */
+void bn_barrier(int team);
+
+/* The team of this thread's last bn_parallel: for tests. */
+int bn_last_team(void);
+
+#endif

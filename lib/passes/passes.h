@@ -1,0 +1,54 @@
+/* Trips over memory. An operation reduces its input to a node of two doubles a column (first trip), finishes the node,
+ * and passes over the elements (second trip). walk.c walks, schedule.c says in which order and on how many
+ * threads; neither changes a bit. */
+#ifndef BN_PASSES_H
+#define BN_PASSES_H
+
+#include "bnorm/bnorm.h"
+#include "kernels/kernels.h"
+#include "passes/schedule.h"
+#include "plan/plan.h"
+
+/* One call, checked: strides resolved, 0 nowhere. */
+typedef struct bn_work {
+    const bnorm_desc *desc;
+    const bnorm_buffers *buffers;
+    const bn_kernels *kernels;
+    bn_plan plan;
+    size_t value, param; /* sizes in bytes of a value and of a parameter */
+    double *nodes;       /* of chunks: [chunks][2][columns] */
+} bn_work;
+
+/* Where a value of x, y, dx or dy stands. */
+const void *bn_at(const bn_work *work, const void *array, size_t row, size_t stride, size_t column);
+
+/* Rows of a narrow dense matrix that the element pass takes as one: as many as make whole cache lines. */
+size_t bn_rows_side_by_side(const bn_work *work);
+
+typedef struct bn_operation {
+    /* The node of one block for columns [column, column + columns). NULL where there is no first trip: finish then
+     * makes the node. */
+    void (*block)(const bn_work *work, size_t block, size_t column, size_t columns, double *a, double *b);
+    /* bn_kernels' merge_moments or merge_sums. */
+    void (*merge)(size_t columns, double n, double *a, double *b, double other_n, const double *other_a,
+                  const double *other_b);
+    /* Writes the results that are one a column; a and b are the node of the whole batch and may be changed. */
+    void (*finish)(const bn_work *work, size_t column, size_t columns, double *a, double *b);
+    /* Coefficients for elements, from the finished node. */
+    void (*prepare)(const bn_work *work, size_t column, size_t columns, const double *a, const double *b,
+                    bn_coefficients *c);
+    /* The element pass over rows [row, row + rows). NULL where nothing is to be written. */
+    void (*elements)(const bn_work *work, size_t row, size_t rows, size_t column, bn_coefficients *c, bool stream);
+} bn_operation;
+
+/* Bytes of nodes that the walk wants in work->nodes, 0 where it wants none. */
+size_t bn_node_bytes(const bn_plan *plan, size_t value);
+
+void bn_walk(const bn_work *work, const bn_operation *operation, const bn_schedule *schedule);
+
+/* The three calls. */
+void bn_pass_training(const bn_work *work);
+void bn_pass_inference(const bn_work *work);
+void bn_pass_backward(const bn_work *work);
+
+#endif

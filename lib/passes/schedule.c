@@ -1,0 +1,62 @@
+#include "passes/schedule.h"
+#include "kernels/kernels.h"
+#include "parallel/parallel.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+enum {
+    RESIDENT_BYTES = 384 << 10, /* of a strip's arrays: leaves room in an L2 of 512 KB and more */
+    RESIDENT_ROWS = 512,        /* narrower strips than this leaves are read at the pace of single lines */
+    THREAD_BYTES = 64 << 10,    /* read and written by a thread before its start has paid: some 3 microseconds */
+    TASKS_PER_THREAD = 4
+};
+
+static size_t last_level_cache(void)
+{
+    static atomic_size_t bytes;
+    size_t known = atomic_load_explicit(&bytes, memory_order_relaxed);
+
+    if (known == 0) {
+#ifdef _SC_LEVEL3_CACHE_SIZE
+        const long l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+        known = l3 > 0 ? (size_t)l3 : 0;
+#endif
+        if (known == 0) known = (size_t)32 << 20;
+        atomic_store_explicit(&bytes, known, memory_order_relaxed);
+    }
+    return known;
+}
+
+bool bn_schedule_resident(const bn_plan *p, size_t value)
+{
+    return p->chunks <= 1 || (p->lanes == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float));
+}
+
+static int threads_worth(size_t bytes, int most)
+{
+    const size_t worth = bytes / THREAD_BYTES;
+    return worth < 2 ? 1 : worth < (size_t)most ? (int)worth : most;
+}
+
+static size_t at_most_columns(size_t columns, size_t most)
+{
+    return columns <= most ? columns : most < 64 ? 64 : most / 64 * 64;
+}
+
+bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in_place, int asked)
+{
+    const size_t bytes = p->rows * p->columns * value;
+    bn_schedule s = {.resident = bn_schedule_resident(p, value), .strip = p->columns};
+
+    s.threads = threads_worth(bytes * (size_t)arrays, bn_threads_most(asked));
+    s.stream = !in_place && bytes > last_level_cache() / 4;
+    if (p->lanes > 1) return s;
+
+    s.strip = at_most_columns(s.strip, BN_STRIP_BYTES / value);
+    if (s.resident) s.strip = at_most_columns(s.strip, RESIDENT_BYTES / (p->rows * value + 1));
+    const size_t rows_of_tasks = s.resident ? 1 : p->chunks;
+    const size_t wanted = s.threads == 1 ? 1 : (size_t)s.threads * TASKS_PER_THREAD;
+    if (rows_of_tasks < wanted) s.strip = at_most_columns(s.strip, p->columns * rows_of_tasks / wanted);
+    return s;
+}

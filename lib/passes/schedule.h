@@ -1,0 +1,23 @@
+/* How a call is walked on this machine: it may change no bit. */
+#ifndef BN_SCHEDULE_H
+#define BN_SCHEDULE_H
+
+#include "plan/plan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct bn_schedule {
+    int threads;   /* at most */
+    bool resident; /* all rows of a strip stay in L2: each strip is finished by one thread, without nodes */
+    bool stream;   /* write with stores that pass the cache by */
+    size_t strip;  /* columns of a tile */
+} bn_schedule;
+
+/* Whether the shape is walked by resident strips. A matter of the shape alone, so that the workspace is too. */
+bool bn_schedule_resident(const bn_plan *plan, size_t value);
+
+/* arrays: how many of the size of x are read and written. in_place: what is written was read. */
+bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, int arrays, bool in_place, int threads_asked);
+
+#endif

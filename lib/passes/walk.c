@@ -1,0 +1,158 @@
+#include "passes/passes.h"
+#include "parallel/parallel.h"
+
+/* Scratch of a thread, beside the kernels' own 24 KB: nodes of the tree below a task, then coefficients. */
+enum { SCRATCH = 32 * 1024 / sizeof(double) };
+
+typedef struct walk {
+    const bn_work *work;
+    const bn_operation *operation;
+    const bn_schedule *schedule;
+    size_t strips;
+} walk;
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+static double *node_of(const bn_work *w, size_t chunk) { return w->nodes + chunk * 2 * w->plan.columns; }
+
+static double rows_between(const bn_plan *p, size_t from, size_t to)
+{
+    return (double)(bn_plan_row(p, to) - bn_plan_row(p, from));
+}
+
+/* The node of blocks [from, to): left part into a and b, right part into scratch, merged. */
+static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t columns, double *a, double *b,
+                   double *scratch)
+{
+    if (to - from == 1) {
+        k->operation->block(k->work, from, column, columns, a, b);
+        return;
+    }
+    const size_t middle = from + bn_plan_left(to - from);
+    double *const other = scratch + 2 * columns;
+    reduce(k, from, middle, column, columns, a, b, scratch);
+    reduce(k, middle, to, column, columns, scratch, scratch + columns, other);
+    const bn_plan *const p = &k->work->plan;
+    k->operation->merge(columns, rows_between(p, from, middle), a, b, rows_between(p, middle, to), scratch,
+                        scratch + columns);
+}
+
+static void elements(const walk *k, size_t row, size_t rows, size_t column, bn_coefficients *c)
+{
+    k->operation->elements(k->work, row, rows, column, c, k->schedule->stream);
+}
+
+/* A strip from end to end: sums and elements while its rows are in cache. */
+static void resident_strip(const walk *k, size_t strip)
+{
+    const bn_work *const w = k->work;
+    const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, w->plan.columns - column);
+    double node[2 * BN_STRIP], scratch[SCRATCH];
+    double *const a = node, *const b = node + columns;
+
+    if (k->operation->block) reduce(k, 0, w->plan.blocks, column, columns, a, b, scratch);
+    k->operation->finish(w, column, columns, a, b);
+    if (!k->operation->elements) return;
+    bn_coefficients c;
+    k->operation->prepare(w, column, columns, a, b, &c);
+    elements(k, 0, w->plan.rows, column, &c);
+}
+
+static void resident(void *context, int thread, int team)
+{
+    const walk *const k = context;
+    const size_t t = (size_t)thread, n = (size_t)team;
+    for (size_t i = k->strips * t / n; i < k->strips * (t + 1) / n; i++) resident_strip(k, i);
+}
+
+/* Tasks are numbered strip by strip within chunk by chunk. */
+static void reduce_task(const walk *k, size_t task)
+{
+    const bn_work *const w = k->work;
+    const size_t chunk = task / k->strips, column = task % k->strips * k->schedule->strip;
+    const size_t columns = least(k->schedule->strip, w->plan.columns - column);
+    const size_t from = chunk * w->plan.chunk_blocks, to = least(from + w->plan.chunk_blocks, w->plan.blocks);
+    double *const node = node_of(w, chunk) + column;
+    double scratch[SCRATCH];
+
+    reduce(k, from, to, column, columns, node, node + w->plan.columns, scratch);
+}
+
+/* Merges the chunks of some columns, level by level, into the first; neighbours are aligned nodes. */
+static void merge_chunks(const walk *k, size_t column, size_t columns)
+{
+    const bn_work *const w = k->work;
+    const bn_plan *const p = &w->plan;
+
+    for (size_t step = 1; step < p->chunks; step *= 2)
+        for (size_t i = 0; i + step < p->chunks; i += 2 * step) {
+            const size_t from = i * p->chunk_blocks, middle = (i + step) * p->chunk_blocks;
+            const size_t to = least((i + 2 * step) * p->chunk_blocks, p->blocks);
+            double *const left = node_of(w, i) + column, *const right = node_of(w, i + step) + column;
+            k->operation->merge(columns, rows_between(p, from, middle), left, left + p->columns,
+                                rows_between(p, middle, to), right, right + p->columns);
+        }
+    k->operation->finish(w, column, columns, node_of(w, 0) + column, node_of(w, 0) + p->columns + column);
+}
+
+/* Backwards, for what was read last may still be in cache. Without a first trip the strip is finished here. */
+static void element_tasks(const walk *k, size_t from, size_t to)
+{
+    const bn_work *const w = k->work;
+    const bn_plan *const p = &w->plan;
+    bn_coefficients c;
+    double finished[2 * BN_STRIP];
+    size_t prepared = k->strips;
+
+    for (size_t task = to; task-- > from;) {
+        const size_t chunk = task / k->strips, strip = task % k->strips;
+        const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, p->columns - column);
+        const size_t row = bn_plan_row(p, chunk * p->chunk_blocks);
+        const size_t end = bn_plan_row(p, least((chunk + 1) * p->chunk_blocks, p->blocks));
+        if (strip != prepared) {
+            const bool first_trip = k->operation->block;
+            double *const a = first_trip ? node_of(w, 0) + column : finished;
+            double *const b = a + (first_trip ? p->columns : BN_STRIP);
+            if (!first_trip) k->operation->finish(w, column, columns, a, b);
+            k->operation->prepare(w, column, columns, a, b, &c);
+            prepared = strip;
+        }
+        elements(k, row, end - row, column, &c);
+    }
+}
+
+static void streamed(void *context, int thread, int team)
+{
+    const walk *const k = context;
+    const size_t t = (size_t)thread, n = (size_t)team, tasks = k->strips * k->work->plan.chunks;
+    const size_t from = tasks * t / n, to = tasks * (t + 1) / n;
+    const size_t columns = k->work->plan.columns, groups = (columns + 7) / 8; /* of doubles in a cache line */
+    const size_t column = groups * t / n * 8, end = least(groups * (t + 1) / n * 8, columns);
+
+    if (k->operation->block) {
+        for (size_t task = from; task < to; task++) reduce_task(k, task);
+        bn_barrier(team);
+        if (column < end) merge_chunks(k, column, end - column);
+        if (!k->operation->elements) return;
+        bn_barrier(team);
+    }
+    element_tasks(k, from, to);
+}
+
+const void *bn_at(const bn_work *w, const void *array, size_t row, size_t stride, size_t column)
+{
+    return (const char *)array + (row * stride + column) * w->value;
+}
+
+size_t bn_rows_side_by_side(const bn_work *w) { return w->plan.lanes == 1 ? 1 : least(64 / w->value, w->plan.rows); }
+
+size_t bn_node_bytes(const bn_plan *p, size_t value)
+{
+    return bn_schedule_resident(p, value) ? 0 : p->chunks * 2 * p->columns * sizeof(double);
+}
+
+void bn_walk(const bn_work *work, const bn_operation *operation, const bn_schedule *schedule)
+{
+    walk k = {work, operation, schedule, (work->plan.columns + schedule->strip - 1) / schedule->strip};
+    bn_parallel(schedule->threads, schedule->resident ? resident : streamed, &k);
+}
