@@ -1,0 +1,55 @@
+#include "arrays.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, HUGE_PAGE = 2 << 20 };
+
+void *array_create(size_t bytes, int threads)
+{
+    const size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE;
+    const size_t whole = (bytes / align + 1) * align;
+    char *a = aligned_alloc(align, whole);
+    if (!a) {
+        fprintf(stderr, "bnorm-bench: no memory for %zu bytes\n", whole);
+        exit(1);
+    }
+    if (align == HUGE_PAGE) madvise(a, whole, MADV_HUGEPAGE);
+    const size_t pages = whole / PAGE;
+    (void)threads; /* unused in a build without OpenMP */
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (size_t p = 0; p < pages; p++) memset(a + p * PAGE, 0, PAGE);
+    return a;
+}
+
+void array_destroy(void *array) { free(array); }
+
+/* splitmix64 of the position: the values do not depend on who writes them. */
+static double uniform(uint64_t i)
+{
+    uint64_t z = i * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+/* A uniform variable on [0, 1) has mean 1/2 and standard deviation 1/sqrt(12). */
+static double draw(size_t i, double mean, double deviation, unsigned seed)
+{
+    return mean + deviation * 3.4641016151377544 * (uniform(((uint64_t)seed << 40) + i + 1) - 0.5);
+}
+
+void fill_f32(float *a, size_t count, double mean, double deviation, unsigned seed)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < count; i++) a[i] = (float)draw(i, mean, deviation, seed);
+}
+
+void fill_f64(double *a, size_t count, double mean, double deviation, unsigned seed)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < count; i++) a[i] = draw(i, mean, deviation, seed);
+}

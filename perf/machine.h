@@ -1,0 +1,19 @@
+/* What a result has to say about where it was taken. */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include <stddef.h>
+
+/* The processor's name, e.g. "AMD EPYC". */
+const char *machine_cpu(void);
+
+/* Logical processors that this process may run on. */
+int machine_cpus(void);
+
+/* "L1d 48 KB x 2, L2 1024 KB x 2, L3 32768 KB x 1" */
+const char *machine_caches(void);
+
+/* Bytes of all the last-level caches together; 32 MB where the system does not say. */
+size_t machine_last_level(void);
+
+#endif

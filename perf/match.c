@@ -1,0 +1,317 @@
+#include "match.h"
+
+#include "arrays.h"
+#include "peer.h"
+#include "textbook.h"
+#include "timefn.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Below this many bytes waking a team costs more than a core takes to do the work alone, so the probes run both ways.
+ */
+static const size_t SMALL = 1 << 20;
+/* Below this one thread reads the output, as the next layer would. */
+static const size_t TINY = 1 << 16;
+
+/* The limit is `read`, except in inference, and then the fastest of `move`. */
+typedef struct limit {
+    bool reads_first;
+    probe_kind read, move[3];
+    int moves;
+} limit;
+
+static const limit limits[OPERATIONS] = {
+    [FORWARD] = {true, PROBE_READ, {PROBE_COPY, PROBE_COPY_STRING, PROBE_COPY_STREAM}, 3},
+    [INFERENCE] = {false, PROBE_READ, {PROBE_COPY, PROBE_COPY_STRING, PROBE_COPY_STREAM}, 3},
+    [BACKWARD] = {true, PROBE_READ_TWO, {PROBE_TRIAD, PROBE_TRIAD_STREAM}, 2},
+};
+
+typedef struct bnorm_run {
+    operation op;
+    bnorm_desc desc;
+    const bnorm_buffers *buffers;
+    const probe *read_after; /* NULL: nothing */
+} bnorm_run;
+
+typedef struct peer_and_read {
+    peer *peer;
+    const probe *read_after;
+} peer_and_read;
+
+typedef struct textbook_loop {
+    const work *work;
+    double *scratch;
+} textbook_loop;
+
+static void call_bnorm(void *context)
+{
+    const bnorm_run *r = context;
+    work_call(r->op, &r->desc, r->buffers);
+    if (r->read_after) probe_run(r->read_after);
+}
+
+static void call_textbook(void *context)
+{
+    const textbook_loop *t = context;
+    textbook_run(t->work, t->scratch);
+}
+
+static void call_peer(void *context)
+{
+    const peer_and_read *p = context;
+    peer_run(p->peer);
+    if (p->read_after) probe_run(p->read_after);
+}
+
+static void call_probe(void *context) { probe_run(context); }
+
+/* Everything of one match; what does not take part has number -1. */
+typedef struct field {
+    work work;
+    contest contest;
+    bnorm_run ours, one_thread, ours_and_read;
+    textbook_loop textbook;
+    peer_and_read peer, peer_and_read;
+    probe read_output, probes[2 * PROBES];
+    int at_ours, at_one_thread, at_ours_and_read, at_textbook, at_peer, at_peer_and_read;
+    int at_probe[PROBES], at_probe_alone[PROBES]; /* on all threads, and on one where the arrays are small */
+} field;
+
+static void *output(const work *w) { return w->op == BACKWARD ? w->buffers.dx : w->buffers.y; }
+
+/* ---- Answers ----------------------------------------------------------------------------------------------------- */
+
+static bool bnorm_right(field *f, const bnorm_run *run, const char *who)
+{
+    memset(output(&f->work), 0xff, f->work.bytes); /* NaN: nothing left by another passes for an answer */
+    const bnorm_status status = work_call(run->op, &run->desc, run->buffers);
+    if (status != BNORM_OK) {
+        fprintf(stderr, "bnorm-bench: %s: %s\n", who, bnorm_status_string(status));
+        return false;
+    }
+    return textbook_agrees(&f->work, who, false);
+}
+
+static bool peer_right(field *f)
+{
+    memset(output(&f->work), 0xff, f->work.bytes);
+    peer_run(f->peer.peer);
+    return textbook_agrees(&f->work, peer_version(), true);
+}
+
+static bool answers_right(field *f, const match_options *options)
+{
+    if (!bnorm_right(f, &f->ours, "bnorm")) return false;
+    if (f->at_one_thread >= 0 && !options->weak && !bnorm_right(f, &f->one_thread, "bnorm on one thread")) return false;
+    if (f->at_textbook >= 0) {
+        memset(output(&f->work), 0xff, f->work.bytes);
+        textbook_run(&f->work, f->textbook.scratch);
+        if (!textbook_agrees(&f->work, "the textbook loop", true)) return false;
+    }
+    return f->at_peer < 0 || peer_right(f);
+}
+
+/* ---- Who takes part ---------------------------------------------------------------------------------------------- */
+
+static void enter_bnorm(field *f, const match_options *options)
+{
+    const work *w = &f->work;
+    f->ours = (bnorm_run){w->op, w->desc, &w->buffers, NULL};
+    f->at_ours = contest_add(&f->contest, call_bnorm, &f->ours, false);
+    if (w->threads > 1) {
+        shape one = w->shape;
+        if (options->weak) one.n /= (size_t)w->threads;
+        f->one_thread = f->ours;
+        f->one_thread.desc = work_describe(w->dtype, &one, 1);
+        f->at_one_thread = contest_add(&f->contest, call_bnorm, &f->one_thread, false);
+    }
+}
+
+static void enter_rivals(field *f, const match_options *options)
+{
+    const work *w = &f->work;
+    if (options->textbook) {
+        f->textbook = (textbook_loop){w, array_create(2 * w->features * sizeof(double), 1)};
+        f->at_textbook = contest_add(&f->contest, call_textbook, &f->textbook, true);
+    }
+    if (options->peer) f->peer.peer = peer_create(w);
+    if (f->peer.peer) f->at_peer = contest_add(&f->contest, call_peer, &f->peer, true);
+}
+
+/* Non-temporal stores leave the output in memory, which the next layer pays for: so both again, with reading it. */
+static void enter_readers(field *f)
+{
+    const work *w = &f->work;
+    const int threads = w->bytes < TINY ? 1 : w->threads;
+    f->read_output = (probe){PROBE_READ, output(w), NULL, NULL, w->bytes, threads};
+    f->ours_and_read = f->ours;
+    f->ours_and_read.read_after = &f->read_output;
+    f->at_ours_and_read = contest_add(&f->contest, call_bnorm, &f->ours_and_read, false);
+    if (f->at_peer < 0) return;
+    f->peer_and_read = (peer_and_read){f->peer.peer, &f->read_output};
+    f->at_peer_and_read = contest_add(&f->contest, call_peer, &f->peer_and_read, true);
+}
+
+static void enter_probe(field *f, probe_kind kind)
+{
+    const work *w = &f->work;
+    probe *p = &f->probes[kind];
+    *p = (probe){kind, w->buffers.x, w->buffers.dy, output(w), w->bytes, w->threads};
+    f->at_probe[kind] = contest_add(&f->contest, call_probe, p, false);
+    if (w->threads == 1 || w->bytes >= SMALL) return;
+    probe *alone = &f->probes[PROBES + kind];
+    *alone = *p;
+    alone->threads = 1;
+    f->at_probe_alone[kind] = contest_add(&f->contest, call_probe, alone, false);
+}
+
+static void enter_probes(field *f)
+{
+    const limit *l = &limits[f->work.op];
+    enter_probe(f, l->read);
+    for (int i = 0; i < l->moves; i++) enter_probe(f, l->move[i]);
+    if (f->work.op != BACKWARD) enter_probe(f, PROBE_WRITE_STREAM);
+    enter_probe(f, PROBE_MEMCPY);
+}
+
+/* ---- What came out ----------------------------------------------------------------------------------------------- */
+
+static spread missing(void) { return (spread){NAN, NAN, NAN, NAN}; }
+
+static spread times(const field *f, int who) { return who < 0 ? missing() : contest_times(&f->contest, who); }
+
+static spread over(const field *f, int above, int below)
+{
+    return above < 0 || below < 0 ? missing() : contest_ratios(&f->contest, above, below);
+}
+
+/* The contestant of this kind, on one thread or all, that has the lower median. */
+static int fastest(const field *f, probe_kind kind)
+{
+    const int team = f->at_probe[kind], alone = f->at_probe_alone[kind];
+    if (alone < 0) return team;
+    return times(f, alone).median < times(f, team).median ? alone : team;
+}
+
+static int fastest_move(const field *f)
+{
+    const limit *l = &limits[f->work.op];
+    int best = fastest(f, l->move[0]);
+    for (int i = 1; i < l->moves; i++) {
+        const int other = fastest(f, l->move[i]);
+        if (times(f, other).median < times(f, best).median) best = other;
+    }
+    return best;
+}
+
+/* Which stores are the faster ones is decided by their medians over all repetitions, and only then are ratios taken:
+ * the least of several noisy times in each repetition would be faster than any of them. */
+static spread share_of_limit(const field *f)
+{
+    const limit *l = &limits[f->work.op];
+    const double *ours = f->contest.list[f->at_ours].seconds;
+    const double *move = f->contest.list[fastest_move(f)].seconds;
+    const double *read = f->contest.list[fastest(f, l->read)].seconds;
+    double *ratio = malloc(f->contest.repetitions * sizeof *ratio);
+    if (!ratio) abort();
+    for (size_t r = 0; r < f->contest.repetitions; r++) ratio[r] = ((l->reads_first ? read[r] : 0) + move[r]) / ours[r];
+    const spread share = spread_of(ratio, f->contest.repetitions);
+    free(ratio);
+    return share;
+}
+
+/* A read or a copy does no more than one memcpy, a read of two arrays or a triad no more than two, so it must not take
+ * longer. One that is slower in three quarters of the repetitions, by more than a tenth, does not show the limit. */
+static bool probes_fast(const field *f)
+{
+    const double memcpys = f->work.op == BACKWARD ? 2 : 1;
+    const int reference = fastest(f, PROBE_MEMCPY);
+    if (times(f, reference).median < 50e-9) return true; /* here the call counts, not the bytes */
+    const double read = over(f, fastest(f, limits[f->work.op].read), reference).q1 / memcpys;
+    const double moved = over(f, fastest_move(f), reference).q1 / memcpys;
+    if (read <= 1.1 && moved <= 1.1) return true;
+    fprintf(stderr, "bnorm-bench: against memcpy, reading took %.2f of the time and copying or adding %.2f\n", read,
+            moved);
+    return false;
+}
+
+static double trips(operation op, bool streamed)
+{
+    if (op == INFERENCE) return 2;
+    return op == FORWARD ? (streamed ? 3 : 2) : (streamed ? 5 : 3);
+}
+
+static void take_results(result *r, const field *f, const match_options *options)
+{
+    r->repetitions = f->contest.repetitions;
+    r->time = times(f, f->at_ours);
+    r->bandwidth = trips(r->op, r->streamed) * (double)f->work.bytes / r->time.median;
+    r->speed_up = over(f, f->at_one_thread, f->at_ours);
+    if (f->work.threads == 1) r->speed_up = (spread){1, 1, 1, 1};
+    if (options->weak) {
+        r->speed_up.best *= f->work.threads;
+        r->speed_up.q1 *= f->work.threads;
+        r->speed_up.median *= f->work.threads;
+        r->speed_up.q3 *= f->work.threads;
+    }
+    r->over_textbook = over(f, f->at_textbook, f->at_ours);
+    r->share = options->limits ? share_of_limit(f) : missing();
+    r->read_after = times(f, f->at_ours_and_read);
+    r->peer_time = times(f, f->at_peer);
+    r->over_peer = over(f, f->at_peer, f->at_ours);
+    r->over_peer_read_after = over(f, f->at_peer_and_read, f->at_ours_and_read);
+    for (int kind = 0; kind < PROBES; kind++) {
+        const int who = f->at_probe[kind] < 0 ? -1 : fastest(f, (probe_kind)kind);
+        r->probes[kind] = times(f, who).median;
+    }
+}
+
+/* How often the system took a processor away from this process: zero on a quiet machine. */
+static long interruptions(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_nivcsw;
+}
+
+static void leave(field *f)
+{
+    contest_finish(&f->contest);
+    peer_destroy(f->peer.peer);
+    array_destroy(f->textbook.scratch);
+    work_destroy(&f->work);
+}
+
+verdict match_run(result *r, const match_options *options, operation op, bnorm_dtype dtype, const shape *s, int threads)
+{
+    static field f; /* large for a stack */
+    f = (field){.at_one_thread = -1, .at_ours_and_read = -1, .at_textbook = -1, .at_peer = -1, .at_peer_and_read = -1};
+    for (int kind = 0; kind < PROBES; kind++) f.at_probe[kind] = f.at_probe_alone[kind] = -1;
+
+    shape whole = *s;
+    if (options->weak) whole.n *= (size_t)threads;
+    *r = (result){.op = op, .dtype = dtype, .shape = whole, .threads = threads};
+    snprintf(r->isa, sizeof r->isa, "%s", bnorm_isa());
+    work_create(&f.work, op, dtype, &whole, threads);
+    r->streamed = f.work.bytes * (op == BACKWARD ? 3 : 2) > 2 * options->last_level;
+
+    enter_bnorm(&f, options);
+    enter_rivals(&f, options);
+    enter_readers(&f);
+    if (options->limits) enter_probes(&f);
+
+    verdict v = answers_right(&f, options) ? MATCH_DONE : MATCH_WRONG_ANSWER;
+    if (v == MATCH_DONE) {
+        const long before = interruptions();
+        const double start = now();
+        contest_run(&f.contest, options->seconds, options->repetitions);
+        r->interruptions = (double)(interruptions() - before) / (now() - start);
+        if (options->limits && !probes_fast(&f)) v = MATCH_SLOW_PROBE;
+        take_results(r, &f, options);
+    }
+    leave(&f);
+    return v;
+}

@@ -1,0 +1,42 @@
+/* One row of the tables: bnorm, its rivals and the memory probes on one shape. */
+#ifndef MATCH_H
+#define MATCH_H
+
+#include "harness.h"
+#include "probes.h"
+#include "work.h"
+
+typedef struct match_options {
+    bool limits, textbook, peer;
+    bool weak;          /* the run on one thread, which speed-up refers to, gets 1/threads of the rows */
+    double seconds;     /* to spend on timing */
+    size_t repetitions; /* 0: as many as fit */
+    size_t last_level;  /* bytes of cache */
+} match_options;
+
+typedef struct result {
+    operation op;
+    bnorm_dtype dtype;
+    shape shape;
+    int threads;
+    char isa[16];
+    bool streamed; /* the arrays together exceed twice the last-level cache */
+    size_t repetitions;
+    double interruptions; /* by other processes, per second: many make the times doubtful */
+    spread time;          /* seconds; what follows is NAN where it was not measured */
+    double bandwidth;     /* bytes per second, counting the fewest trips over memory */
+    spread speed_up;      /* time on one thread / time */
+    spread over_textbook; /* time of the textbook loop / time */
+    spread share;         /* time of the limit / time */
+    spread read_after;    /* seconds, with reading the output afterwards */
+    spread peer_time, over_peer, over_peer_read_after;
+    double probes[PROBES]; /* medians, seconds */
+} result;
+
+typedef enum verdict { MATCH_DONE, MATCH_WRONG_ANSWER, MATCH_SLOW_PROBE } verdict;
+
+/* Checks every answer, then times. With any verdict but MATCH_DONE the result has no times that may be printed. */
+verdict match_run(result *r, const match_options *options, operation op, bnorm_dtype dtype, const shape *s,
+                  int threads);
+
+#endif

@@ -1,0 +1,198 @@
+#include "report.h"
+
+#include "commit.h"
+#include "machine.h"
+#include "peer.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void report_machine(FILE *f, size_t last_level)
+{
+    char date[32];
+    const time_t t = time(NULL);
+    strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", gmtime(&t));
+    fprintf(f, "# cpu: %s, %d logical processors\n", machine_cpu(), machine_cpus());
+    fprintf(f, "# caches: %s; last level taken as %zu KB\n", machine_caches(), last_level / 1024);
+    fprintf(f, "# compiler: %s\n# flags: %s\n", BENCH_COMPILER, BENCH_FLAGS);
+    fprintf(f, "# bnorm: %s, commit %s, isa %s\n", bnorm_version(), BENCH_COMMIT, bnorm_isa());
+    fprintf(f, "# peer: %s; probes: %s\n# date: %s\n", peer_version(), probe_isa(), date);
+}
+
+/* ---- CSV --------------------------------------------------------------------------------------------------------- */
+
+void report_csv_header(FILE *f)
+{
+    fputs("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s,speed_up,textbook_ratio,arrays,share,"
+          "share_q1,share_q3,read_after_ms,peer,peer_ms,peer_ratio,peer_ratio_q1,peer_ratio_q3,peer_read_after_ratio,"
+          "repetitions,interruptions_per_s",
+          f);
+    for (int kind = 0; kind < PROBES; kind++) fprintf(f, ",%s_ms", probe_name((probe_kind)kind));
+    fputc('\n', f);
+}
+
+/* An empty field where nothing was measured. */
+static void number(FILE *f, double value)
+{
+    if (isnan(value))
+        fputc(',', f);
+    else
+        fprintf(f, ",%.6g", value);
+}
+
+void report_csv(FILE *f, const result *r)
+{
+    char text[64];
+    fprintf(f, "%s,%s,%s,%s,%d,%s", operation_name(r->op), r->shape.image ? "nhwc" : "nc", dtype_name(r->dtype),
+            shape_text(&r->shape, text), r->threads, r->isa);
+    number(f, r->time.median * 1e3);
+    number(f, r->time.best * 1e3);
+    number(f, r->time.q1 * 1e3);
+    number(f, r->time.q3 * 1e3);
+    number(f, r->bandwidth * 1e-9);
+    number(f, r->speed_up.median);
+    number(f, r->over_textbook.median);
+    fprintf(f, ",%s", r->streamed ? "memory" : "cache");
+    number(f, r->share.median);
+    number(f, r->share.q1);
+    number(f, r->share.q3);
+    number(f, r->read_after.median * 1e3);
+    fprintf(f, ",%s", isnan(r->peer_time.median) ? "" : peer_version());
+    number(f, r->peer_time.median * 1e3);
+    number(f, r->over_peer.median);
+    number(f, r->over_peer.q1);
+    number(f, r->over_peer.q3);
+    number(f, r->over_peer_read_after.median);
+    fprintf(f, ",%zu,%.0f", r->repetitions, r->interruptions);
+    for (int kind = 0; kind < PROBES; kind++) number(f, r->probes[kind] * 1e3);
+    fputc('\n', f);
+    fflush(f);
+}
+
+/* ---- The table --------------------------------------------------------------------------------------------------- */
+
+void report_header(FILE *f)
+{
+    fprintf(f, "%-9s %-4s %-15s %2s %-7s %10s %7s  %-18s %7s %9s %9s %9s %9s\n", "op", "type", "shape", "th", "isa",
+            "median ms", "GB/s", "share [quartiles]", "x1 thr", "textbook", "peer ms", "x peer", "+read y");
+}
+
+/* Right-aligned, "-" where nothing was measured. */
+static void cell(FILE *f, int width, const char *format, double value)
+{
+    char text[32] = "-";
+    if (!isnan(value)) snprintf(text, sizeof text, format, value);
+    fprintf(f, " %*s", width, text);
+}
+
+/* A process that shares each processor with another loses it at every time slice, 250 times a second or more; on a
+ * quiet machine it is some ten times. */
+static const double BUSY = 100;
+
+void report_line(FILE *f, const result *r)
+{
+    char text[64], share[32] = "-";
+    fprintf(f, "%-9s %-4s %-15s %2d %-7s", operation_name(r->op), dtype_name(r->dtype), shape_text(&r->shape, text),
+            r->threads, r->isa);
+    cell(f, 10, "%.5f", r->time.median * 1e3);
+    cell(f, 7, "%.1f", r->bandwidth * 1e-9);
+    if (!isnan(r->share.median))
+        snprintf(share, sizeof share, "%.2f [%.2f %.2f]%s", r->share.median, r->share.q1, r->share.q3,
+                 r->streamed ? " m" : " c");
+    fprintf(f, "  %-18s", share);
+    cell(f, 7, "%.2f", r->speed_up.median);
+    cell(f, 9, "%.1f", r->over_textbook.median);
+    cell(f, 9, "%.5f", r->peer_time.median * 1e3);
+    cell(f, 9, "%.2f", r->over_peer.median);
+    cell(f, 9, "%.2f", r->over_peer_read_after.median);
+    if (r->interruptions > BUSY) fprintf(f, "  ! interrupted %.0f times a second", r->interruptions);
+    fputc('\n', f);
+    fflush(f);
+}
+
+/* ---- Geometric means --------------------------------------------------------------------------------------------- */
+
+typedef struct column {
+    const char *name;
+    double (*value)(const result *);
+} column;
+
+static double share(const result *r) { return r->share.median; }
+static double share_in_memory(const result *r) { return r->streamed ? r->share.median : NAN; }
+static double speed_up(const result *r) { return r->threads > 1 ? r->speed_up.median : NAN; }
+static double over_textbook(const result *r) { return r->over_textbook.median; }
+static double over_peer(const result *r) { return r->over_peer.median; }
+static double over_peer_read_after(const result *r) { return r->over_peer_read_after.median; }
+
+static const column columns[] = {{"share of the limit", share}, {"the same, beyond the cache", share_in_memory},
+                                 {"over one thread", speed_up}, {"over the textbook loop", over_textbook},
+                                 {"over the peer", over_peer},  {"the same, with reading y", over_peer_read_after}};
+
+static int by_size(const void *a, const void *b)
+{
+    const size_t x = shape_elements(&(*(const result *const *)a)->shape),
+                 y = shape_elements(&(*(const result *const *)b)->shape);
+    return (x > y) - (x < y);
+}
+
+/* Of those that have a value; NAN where none has. */
+static double geometric_mean(const result *const *rows, size_t count, double (*value)(const result *))
+{
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double v = value(rows[i]);
+        if (isnan(v)) continue;
+        sum += log(v);
+        n++;
+    }
+    return n ? exp(sum / (double)n) : NAN;
+}
+
+static const result *worst_of(const result *const *rows, size_t count, double (*value)(const result *))
+{
+    const result *worst = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!isnan(value(rows[i])) && (!worst || value(rows[i]) < value(worst))) worst = rows[i];
+    return worst;
+}
+
+static void summarise(FILE *f, const result **rows, size_t count)
+{
+    qsort(rows, count, sizeof *rows, by_size);
+    fprintf(f, "\n%s %s, %d thread%s, %zu shapes: geometric means\n", operation_name(rows[0]->op),
+            dtype_name(rows[0]->dtype), rows[0]->threads, rows[0]->threads > 1 ? "s" : "", count);
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        const result *worst = worst_of(rows, count, columns[i].value);
+        if (!worst) continue;
+        char text[64];
+        const size_t skip = count > 2 ? 2 : 0;
+        fprintf(f, "  %-27s %6.2f", columns[i].name, geometric_mean(rows, count, columns[i].value));
+        fputs("   without the two smallest", f);
+        cell(f, 6, "%.2f", geometric_mean(rows + skip, count - skip, columns[i].value));
+        fprintf(f, "   worst %.2f at %s\n", columns[i].value(worst), shape_text(&worst->shape, text));
+    }
+}
+
+static bool same_group(const result *a, const result *b)
+{
+    return a->op == b->op && a->dtype == b->dtype && a->threads == b->threads;
+}
+
+void report_summary(FILE *f, const result *all, size_t count)
+{
+    const result **group = malloc((count + 1) * sizeof *group);
+    if (!group) abort();
+    for (size_t i = 0; i < count; i++) {
+        size_t n = 0;
+        bool seen = false;
+        for (size_t j = 0; j < i; j++) seen = seen || same_group(&all[i], &all[j]);
+        for (size_t j = i; j < count && !seen; j++)
+            if (same_group(&all[i], &all[j])) group[n++] = &all[j];
+        if (n) summarise(f, group, n);
+    }
+    free(group);
+}

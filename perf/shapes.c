@@ -1,0 +1,69 @@
+#include "shapes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *shape_text(const shape *s, char text[64])
+{
+    if (s->image)
+        snprintf(text, 64, "%zux%zux%zux%zu", s->n, s->h, s->w, s->c);
+    else
+        snprintf(text, 64, "%zux%zu", s->n, s->c);
+    return text;
+}
+
+static void append(shape_list *list, shape s)
+{
+    list->items = realloc(list->items, (list->count + 1) * sizeof s);
+    if (!list->items) abort();
+    list->items[list->count++] = s;
+}
+
+static bool parse(const char *text, shape *s)
+{
+    size_t d[4];
+    int used = 0;
+    if (sscanf(text, "%zux%zux%zux%zu%n", &d[0], &d[1], &d[2], &d[3], &used) == 4 && !text[used])
+        *s = (shape){true, d[0], d[1], d[2], d[3]};
+    else if (sscanf(text, "%zux%zu%n", &d[0], &d[1], &used) == 2 && !text[used])
+        *s = (shape){false, d[0], 1, 1, d[1]};
+    else
+        return false;
+    return shape_elements(s) > 0;
+}
+
+/* From small work, where a call's overhead counts, to arrays beyond any cache; powers of two and not; narrow and wide.
+ * ResNet-50 at batch 50: the sizes of the activations that its batch norms see. */
+static bool add_suite(shape_list *list, const char *name)
+{
+    if (!strcmp(name, "matrices"))
+        return shapes_add(list, "200x3,32x128,256x1024,4096x512,1000x1000,1024x4096,8192x4096,65536x64,1048576x16,"
+                                "100x30000");
+    if (!strcmp(name, "resnet50"))
+        return shapes_add(list, "50x112x112x64,50x56x56x256,50x56x56x64,50x28x28x512,50x28x28x128,50x14x14x1024,"
+                                "50x14x14x256,50x7x7x2048,50x7x7x512");
+    return false;
+}
+
+bool shapes_add(shape_list *list, const char *text)
+{
+    char *copy = strdup(text), *rest = NULL;
+    if (!copy) abort();
+    bool good = true;
+    for (char *word = strtok_r(copy, ",", &rest); word && good; word = strtok_r(NULL, ",", &rest)) {
+        shape s;
+        if (parse(word, &s))
+            append(list, s);
+        else
+            good = add_suite(list, word);
+    }
+    free(copy);
+    return good;
+}
+
+void shapes_finish(shape_list *list)
+{
+    free(list->items);
+    *list = (shape_list){0};
+}
