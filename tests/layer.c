@@ -1,0 +1,188 @@
+/* bnorm_layer: the same calls on arrays that it owns. */
+#include "support/allocation.h"
+#include "support/check.h"
+#include "support/problem.h"
+
+#include <math.h>
+
+static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
+
+static void check_all_are(const char *what, bnorm_dtype type, const void *values, size_t count, double expected)
+{
+    size_t wrong = 0;
+    for (size_t i = 0; i < count; i++) wrong += type_get(type, values, i) != expected;
+    CHECK(wrong == 0, "%zu of %zu of %s are not %g", wrong, count, what, expected);
+}
+
+CASE(layer, starts_as_documented)
+{
+    for (int t = 0; t < 2; t++) {
+        const bnorm_desc d = bnorm_matrix(types[t], 12345, 21);
+        describe("%s", type_name(types[t]));
+        bnorm_layer *layer = NULL;
+        CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
+        if (!layer) continue;
+        check_all_are("gamma", types[t], bnorm_layer_gamma(layer), 21, 1);
+        check_all_are("beta", types[t], bnorm_layer_beta(layer), 21, 0);
+        check_all_are("running mean", types[t], bnorm_layer_running_mean(layer), 21, 0);
+        check_all_are("running variance", types[t], bnorm_layer_running_var(layer), 21, 1);
+        check_all_are("dgamma", types[t], bnorm_layer_dgamma(layer), 21, 0);
+        check_all_are("dbeta", types[t], bnorm_layer_dbeta(layer), 21, 0);
+        bnorm_layer_destroy(layer);
+    }
+}
+
+CASE(layer, null)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 4, 2);
+    float x[8] = {0};
+    bnorm_layer *layer = NULL;
+    bnorm_layer_destroy(NULL);
+    CHECK(bnorm_layer_create(NULL, &d) == BNORM_NULL, "no place for the layer");
+    CHECK(bnorm_layer_create(&layer, NULL) == BNORM_NULL && !layer, "no description");
+    CHECK(bnorm_layer_forward(NULL, 4, x, x, true) == BNORM_NULL, "forward");
+    CHECK(bnorm_layer_backward(NULL, x, x, x) == BNORM_NULL, "backward");
+    CHECK(!bnorm_layer_gamma(NULL) && !bnorm_layer_beta(NULL) && !bnorm_layer_running_mean(NULL) &&
+              !bnorm_layer_running_var(NULL) && !bnorm_layer_dgamma(NULL) && !bnorm_layer_dbeta(NULL),
+          "accessors");
+}
+
+static void same_elements(const char *what, const struct array *array, const void *own)
+{
+    CHECK(memcmp(array->elements, own, array->columns * array->size) == 0, "%s differs from the plain call's", what);
+}
+
+/* Several steps with batches of several sizes against the plain calls, to the bit. */
+CASE(layer, equals_the_plain_calls)
+{
+    static const size_t batches[] = {64, 64, 17, 2, 300, 1000};
+    for (int t = 0; t < 2; t++) {
+        bnorm_desc d = bnorm_matrix(types[t], 0, 37);
+        d.update_rate = 0.3;
+        bnorm_layer *layer = NULL;
+        CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
+        if (!layer) continue;
+        for (int step = 0; step < 6; step++) {
+            describe("%s, step %d, batch %zu", type_name(types[t]), step, batches[step]);
+            d.batch = batches[step];
+            struct problem p = problem_make(&d, 0);
+            struct array y = array_make(types[t], d.batch, 37, 37, 0), dx = array_make(types[t], d.batch, 37, 37, 0);
+            problem_fill(&p, &(struct input){.ratio = step, .pattern = RANDOM});
+            const size_t bytes = 37 * type_size(types[t]);
+            memcpy(bnorm_layer_gamma(layer), p.arrays[GAMMA].elements, bytes);
+            memcpy(bnorm_layer_beta(layer), p.arrays[BETA].elements, bytes);
+            memcpy(p.arrays[RUNNING_MEAN].elements, bnorm_layer_running_mean(layer), bytes);
+            memcpy(p.arrays[RUNNING_VAR].elements, bnorm_layer_running_var(layer), bytes);
+
+            CHECK(bnorm_layer_forward(layer, d.batch, p.buffers.x, y.elements, true) == BNORM_OK, "training");
+            CHECK(problem_run(&p, TRAINING) == BNORM_OK, "training");
+            CHECK(array_digest(&y) == array_digest(&p.arrays[Y]), "y of training");
+            same_elements("running_mean", &p.arrays[RUNNING_MEAN], bnorm_layer_running_mean(layer));
+            same_elements("running_var", &p.arrays[RUNNING_VAR], bnorm_layer_running_var(layer));
+
+            /* Inference with another batch in between must not disturb what backward needs. */
+            CHECK(bnorm_layer_forward(layer, 1, p.buffers.x, y.elements, false) == BNORM_OK, "inference of one row");
+            CHECK(bnorm_layer_forward(layer, d.batch, p.buffers.x, y.elements, false) == BNORM_OK, "inference");
+            CHECK(problem_run(&p, INFERENCE) == BNORM_OK, "inference");
+            CHECK(array_digest(&y) == array_digest(&p.arrays[Y]), "y of inference");
+
+            CHECK(bnorm_layer_backward(layer, p.buffers.x, p.buffers.dy, dx.elements) == BNORM_OK, "backward");
+            CHECK(problem_run(&p, BACKWARD) == BNORM_OK, "backward");
+            CHECK(array_digest(&dx) == array_digest(&p.arrays[DX]), "dx");
+            same_elements("dgamma", &p.arrays[DGAMMA], bnorm_layer_dgamma(layer));
+            same_elements("dbeta", &p.arrays[DBETA], bnorm_layer_dbeta(layer));
+            array_free(&y);
+            array_free(&dx);
+            problem_free(&p);
+        }
+        bnorm_layer_destroy(layer);
+    }
+}
+
+CASE(layer, images_and_strides)
+{
+    bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_LAST, 3, 5, 12);
+    d.x_stride = 9;
+    d.y_stride = 7;
+    bnorm_layer *layer = NULL;
+    CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
+    if (!layer) return;
+    struct problem p = problem_make(&d, 0);
+    struct array y = array_make(BNORM_F32, p.count, 5, 7, 0);
+    problem_fill(&p, &(struct input){.pattern = RANDOM});
+    p.buffers.gamma = p.buffers.beta = NULL;
+    CHECK(problem_run(&p, TRAINING) == BNORM_OK, "training");
+    CHECK(bnorm_layer_forward(layer, 3, p.buffers.x, y.elements, true) == BNORM_OK, "training");
+    CHECK(array_digest(&y) == array_digest(&p.arrays[Y]), "y");
+    CHECK(array_unchanged_outside(&y), "the padding of y was written");
+    array_free(&y);
+    problem_free(&p);
+    bnorm_layer_destroy(layer);
+}
+
+CASE(layer, backward_belongs_to_the_last_training_forward)
+{
+    const float x[] = {1, 2, 3, 5, 8, 13}, dy[] = {1, 0, -1, 2, 1, 1};
+    float y[6], dx[6] = {7, 7, 7, 7, 7, 7}, in_place[] = {1, 2, 3, 5, 8, 13};
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 1, 2);
+    bnorm_layer *layer = NULL;
+    CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
+    if (!layer) return;
+    CHECK(bnorm_layer_backward(layer, x, dy, dx) == BNORM_NULL, "before any forward");
+    CHECK(bnorm_layer_forward(layer, 3, x, y, false) == BNORM_OK, "inference");
+    CHECK(bnorm_layer_backward(layer, x, dy, dx) == BNORM_NULL, "after inference only");
+    CHECK(bnorm_layer_forward(layer, 1, x, y, true) == BNORM_ONE_VALUE, "one row");
+    CHECK(bnorm_layer_backward(layer, x, dy, dx) == BNORM_NULL, "after a training forward that failed");
+    CHECK(bnorm_layer_forward(layer, 3, NULL, y, true) == BNORM_NULL, "no x");
+    check_all_are("running mean", BNORM_F32, bnorm_layer_running_mean(layer), 2, 0);
+    check_all_are("running variance", BNORM_F32, bnorm_layer_running_var(layer), 2, 1);
+    CHECK(dx[0] == 7 && dx[5] == 7, "dx was written");
+
+    CHECK(bnorm_layer_forward(layer, 3, in_place, in_place, true) == BNORM_OK, "in place");
+    CHECK(bnorm_layer_backward(layer, in_place, dy, dx) == BNORM_X_OVERWRITTEN, "x is gone");
+    CHECK(bnorm_layer_backward(layer, x, dy, dx) == BNORM_OK, "a copy of x is not");
+    CHECK(bnorm_layer_forward(layer, 3, x, y, true) == BNORM_OK, "training");
+    CHECK(bnorm_layer_forward(layer, 1, x, y, true) == BNORM_ONE_VALUE, "a failing one");
+    CHECK(bnorm_layer_backward(layer, x, dy, dx) == BNORM_OK, "of the one before");
+    CHECK(bnorm_layer_backward(layer, x, NULL, dx) == BNORM_NULL, "no dy");
+    CHECK(bnorm_layer_backward(layer, x, dy, NULL) == BNORM_OK, "dx is optional");
+    bnorm_layer_destroy(layer);
+}
+
+CASE(layer, refuses_bad_descriptions)
+{
+    bnorm_layer *const untouched = (bnorm_layer *)(void *)&types;
+    bnorm_layer *layer = untouched;
+    bnorm_desc d = bnorm_matrix(BNORM_F32, 4, 0);
+    CHECK(bnorm_layer_create(&layer, &d) == BNORM_NO_FEATURES, "no features");
+    d = bnorm_matrix(BNORM_F32, 4, 3);
+    d.eps = NAN;
+    CHECK(bnorm_layer_create(&layer, &d) == BNORM_BAD_EPS, "eps");
+    d.eps = 0;
+    d.abi = 0;
+    CHECK(bnorm_layer_create(&layer, &d) == BNORM_UNKNOWN_ABI, "abi");
+    CHECK(layer == untouched, "*layer was written");
+    d = bnorm_matrix(BNORM_F32, SIZE_MAX, 3); /* the batch is ignored */
+    CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK, "any batch");
+    bnorm_layer_destroy(layer);
+}
+
+CASE(layer, out_of_memory)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F64, 0, 1000);
+    int n = 1;
+    for (;; n++) {
+        bnorm_layer *layer = NULL;
+        allocation_fail_from(n);
+        const bnorm_status status = bnorm_layer_create(&layer, &d);
+        const int count = allocation_count();
+        allocation_fail_from(0);
+        bnorm_layer_destroy(layer);
+        if (count < n) {
+            CHECK(status == BNORM_OK, "%s", bnorm_status_string(status));
+            break;
+        }
+        CHECK(status == BNORM_NO_MEMORY && !layer, "allocation %d failed: %s", n, bnorm_status_string(status));
+    }
+    CHECK(n > 1, "no allocation was seen");
+}

@@ -1,0 +1,193 @@
+/* Which arrays may share memory: judged by elements, not by the range from first to last. */
+#include "support/check.h"
+#include "support/problem.h"
+
+#include <stdlib.h>
+
+enum { ROWS = 6, WIDTH = 16 }; /* one buffer of ROWS x WIDTH that slices are cut from */
+
+/* Training on a slice of the buffer that starts at column `x`, into another that starts at `y`, both `features` wide.
+ */
+static bnorm_status slices(size_t x, size_t y, size_t features, size_t x_stride, size_t y_stride)
+{
+    float buffer[ROWS * WIDTH * 2], before[ROWS * WIDTH * 2];
+    for (int i = 0; i < ROWS * WIDTH * 2; i++) buffer[i] = (float)(i * i % 31);
+    memcpy(before, buffer, sizeof buffer);
+    bnorm_desc d = bnorm_matrix(BNORM_F32, ROWS, features);
+    d.x_stride = x_stride;
+    d.y_stride = y_stride;
+    const bnorm_buffers b = {.x = buffer + x, .y = buffer + y};
+    const bnorm_status status = bnorm_forward_training(&d, &b);
+    size_t wrong = 0;
+    for (size_t i = 0; i < ROWS * WIDTH * 2; i++) {
+        const size_t stride = y_stride ? y_stride : features;
+        const bool in_y = status == BNORM_OK && i >= y && (i - y) / stride < ROWS && (i - y) % stride < features;
+        wrong += !in_y && buffer[i] != before[i];
+    }
+    CHECK(wrong == 0, "%zu elements beside y were written", wrong);
+    return status;
+}
+
+/* A DenseNet layer reads some columns of a buffer and writes others. */
+CASE(overlap, disjoint_slices_with_equal_strides)
+{
+    CHECK(slices(0, 8, 8, WIDTH, WIDTH) == BNORM_OK, "side by side");
+    CHECK(slices(8, 0, 8, WIDTH, WIDTH) == BNORM_OK, "the other way");
+    CHECK(slices(0, 3, 3, WIDTH, WIDTH) == BNORM_OK, "with room to the right");
+    CHECK(slices(0, 13, 3, WIDTH, WIDTH) == BNORM_OK, "up to the end");
+    CHECK(slices(13, WIDTH, 3, WIDTH, WIDTH) == BNORM_OK, "y begins a row further down");
+    CHECK(slices(14, WIDTH, 2, WIDTH, WIDTH) == BNORM_OK, "the same, narrower");
+    CHECK(slices(2 * WIDTH, 5, 5, WIDTH, WIDTH) == BNORM_OK, "x begins two rows further down");
+    CHECK(slices(0, ROWS * WIDTH, WIDTH, WIDTH, WIDTH) == BNORM_OK, "one after the other");
+    CHECK(slices(0, ROWS * 5, 5, 0, 0) == BNORM_OK, "dense, touching");
+}
+
+CASE(overlap, slices_that_share_an_element)
+{
+    CHECK(slices(0, 7, 8, WIDTH, WIDTH) == BNORM_OVERLAP, "one column shared");
+    CHECK(slices(7, 0, 8, WIDTH, WIDTH) == BNORM_OVERLAP, "the other way");
+    CHECK(slices(0, 1, 8, WIDTH, WIDTH) == BNORM_OVERLAP, "all but one column shared");
+    CHECK(slices(0, WIDTH, 8, WIDTH, WIDTH) == BNORM_OVERLAP, "a row further down");
+    CHECK(slices(14, WIDTH, 4, WIDTH, WIDTH) == BNORM_OVERLAP, "x wraps into the next row, where y is");
+    CHECK(slices(0, (ROWS - 1) * WIDTH, 4, WIDTH, WIDTH) == BNORM_OVERLAP, "the last row only");
+    CHECK(slices(0, 1, 5, 0, 0) == BNORM_OVERLAP, "dense, one off");
+    CHECK(slices(0, ROWS * 5 - 1, 5, 0, 0) == BNORM_OVERLAP, "dense, the last element only");
+    CHECK(slices(0, 0, 5, WIDTH, WIDTH - 1) == BNORM_OVERLAP, "in place with other strides");
+    CHECK(slices(0, 0, 5, WIDTH, WIDTH) == BNORM_OK, "in place");
+    CHECK(slices(0, 0, 5, 0, 0) == BNORM_OK, "in place, dense");
+    CHECK(slices(0, 0, 5, 0, 5) == BNORM_OK, "in place, equal strides, one by default");
+}
+
+/* Slices of unequal strides whose elements happen not to meet may be refused or not; those that meet must be. */
+CASE(overlap, unequal_strides)
+{
+    for (size_t y = 0; y < 40; y++)
+        for (size_t stride = 3; stride < 12; stride++) {
+            bool meet = false;
+            for (size_t i = 0; i < ROWS * 3; i++)
+                for (size_t j = 0; j < ROWS * 3; j++) meet |= i / 3 * 7 + i % 3 == y + j / 3 * stride + j % 3;
+            if (y == 0 && stride == 7) continue; /* in place */
+            const bnorm_status status = slices(0, y, 3, 7, stride);
+            describe("x at stride 7, y at %zu with stride %zu", y, stride);
+            CHECK(!meet || status == BNORM_OVERLAP, "they share an element: %s", bnorm_status_string(status));
+            CHECK(meet || stride != 7 || status == BNORM_OK, "they share none: %s", bnorm_status_string(status));
+            const bool apart = y > 5 * 7 + 2;
+            CHECK(!apart || status == BNORM_OK, "they are apart: %s", bnorm_status_string(status));
+        }
+}
+
+/* Every array that a call writes, laid over every other that it uses: first on first, last on first, first on last. */
+static void check_pairs(enum operation operation, const enum array_name *written, const enum array_name *used)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F64, 9, 4);
+    struct problem p = problem_make(&d, 0);
+    problem_fill(&p, &(struct input){.pattern = RANDOM});
+    problem_fill_saved_statistics(&p);
+    void **const pointers[ARRAYS] = {[X] = (void **)&p.buffers.x,
+                                     [DY] = (void **)&p.buffers.dy,
+                                     [GAMMA] = (void **)&p.buffers.gamma,
+                                     [BETA] = (void **)&p.buffers.beta,
+                                     [Y] = &p.buffers.y,
+                                     [DX] = &p.buffers.dx,
+                                     [DGAMMA] = &p.buffers.dgamma,
+                                     [DBETA] = &p.buffers.dbeta,
+                                     [RUNNING_MEAN] = &p.buffers.running_mean,
+                                     [RUNNING_VAR] = &p.buffers.running_var,
+                                     [MEAN] = (void **)&p.buffers.mean,
+                                     [INVSTD] = (void **)&p.buffers.invstd};
+    const bnorm_buffers sound = p.buffers;
+    problem_save(&p);
+    for (int i = 0; written[i] != ARRAYS; i++)
+        for (int j = 0; used[j] != ARRAYS; j++) {
+            if (written[i] == used[j]) continue;
+            const size_t length = p.arrays[written[i]].rows * 4, other = p.arrays[used[j]].rows * 4;
+            char *const there = *pointers[used[j]];
+            const ptrdiff_t shifts[] = {0, (ptrdiff_t)other - 1, 1 - (ptrdiff_t)length};
+            for (int s = 0; s < 3; s++) {
+                const bool in_place =
+                    shifts[s] == 0 && ((written[i] == Y && used[j] == X) || (written[i] == X && used[j] == Y) ||
+                                       (written[i] == DX && used[j] == DY));
+                if (in_place) continue;
+                *pointers[written[i]] = there + shifts[s] * 8;
+                describe("%s: array %d written, laid over array %d at %td", operation_name(operation), written[i],
+                         used[j], shifts[s]);
+                const bnorm_status status = call(operation, &d, &p.buffers);
+                CHECK(status == BNORM_OVERLAP, "%s", bnorm_status_string(status));
+                p.buffers = sound;
+            }
+        }
+    problem_check_unchanged(&p);
+    problem_free(&p);
+}
+
+CASE(overlap, every_pair)
+{
+    static const enum array_name training[] = {Y, MEAN, INVSTD, RUNNING_MEAN, RUNNING_VAR, ARRAYS};
+    static const enum array_name training_used[] = {X, Y, GAMMA, BETA, MEAN, INVSTD, RUNNING_MEAN, RUNNING_VAR, ARRAYS};
+    static const enum array_name inference[] = {Y, ARRAYS};
+    static const enum array_name inference_used[] = {X, GAMMA, BETA, RUNNING_MEAN, RUNNING_VAR, ARRAYS};
+    static const enum array_name backward[] = {DX, DGAMMA, DBETA, ARRAYS};
+    static const enum array_name backward_used[] = {X, DY, GAMMA, MEAN, INVSTD, DX, DGAMMA, DBETA, ARRAYS};
+    check_pairs(TRAINING, training, training_used);
+    check_pairs(INFERENCE, inference, inference_used);
+    check_pairs(BACKWARD, backward, backward_used);
+}
+
+/* Arrays that are only read may be one array; and what a call does not use may lie anywhere. */
+CASE(overlap, allowed)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F64, 4, 4);
+    struct problem p = problem_make(&d, 0);
+    problem_fill(&p, &(struct input){.pattern = RANDOM});
+    problem_fill_saved_statistics(&p);
+    const bnorm_buffers sound = p.buffers;
+    p.buffers.beta = p.buffers.gamma;
+    CHECK(call(TRAINING, &d, &p.buffers) == BNORM_OK, "beta is gamma");
+    p.buffers = sound;
+    p.buffers.dx = p.buffers.y;
+    CHECK(call(TRAINING, &d, &p.buffers) == BNORM_OK, "training does not use dx");
+    p.buffers = sound;
+    p.buffers.dy = p.buffers.x;
+    CHECK(call(BACKWARD, &d, &p.buffers) == BNORM_OK, "dy is x, both only read");
+    p.buffers = sound;
+    p.buffers.dx = p.buffers.y;
+    CHECK(call(BACKWARD, &d, &p.buffers) == BNORM_OK, "backward does not use y");
+    p.buffers = sound;
+    p.buffers.beta = p.buffers.dbeta;
+    CHECK(call(BACKWARD, &d, &p.buffers) == BNORM_OK, "backward does not use beta");
+    problem_free(&p);
+}
+
+/* Scratch is written too. */
+CASE(overlap, workspace)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 50000, 4);
+    size_t bytes = 0;
+    CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OK && bytes > 0, "%zu bytes", bytes);
+    struct problem p = problem_make(&d, 0);
+    problem_fill(&p, &(struct input){.pattern = RANDOM});
+    problem_fill_saved_statistics(&p);
+    problem_save(&p);
+    for (int o = 0; o < OPERATIONS; o += BACKWARD)
+        for (int in = 0; in < 2; in++) {
+            p.buffers.workspace = in              ? p.arrays[X].elements
+                                  : o == TRAINING ? p.arrays[Y].elements
+                                                  : p.arrays[DX].elements;
+            p.buffers.workspace_size = bytes;
+            const bnorm_status status = call(o, &d, &p.buffers);
+            CHECK(status == BNORM_OVERLAP, "%s with a workspace inside another array: %s", operation_name(o),
+                  bnorm_status_string(status));
+        }
+    problem_check_unchanged(&p);
+    problem_free(&p);
+}
+
+/* An empty batch has no elements that could be shared, and so does an array of NULL. */
+CASE(overlap, nothing_to_share)
+{
+    float x[4] = {1, 2, 3, 4};
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 0, 4);
+    const bnorm_buffers b = {.x = x, .y = x + 1};
+    CHECK(bnorm_forward_training(&d, &b) == BNORM_OK, "batch 0");
+    CHECK(x[0] == 1 && x[1] == 2 && x[3] == 4, "x was written");
+}

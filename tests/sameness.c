@@ -1,0 +1,344 @@
+/* The same bits, whatever changes around the values: threads, strides, alignment, in place, workspace, optional
+ * outputs, surroundings, instruction set. */
+#include "support/check.h"
+#include "support/random.h"
+#include "support/variant.h"
+
+#include "parallel/parallel.h"
+#include "plan/plan.h"
+
+#include <fenv.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
+
+static const struct input inputs[] = {
+    {.pattern = RANDOM}, {.pattern = OUTLIER_FIRST, .ratio = 2}, {.pattern = RANDOM, .scale = 1e-30}};
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+/* What could be handed to different threads: chunks of rows by strips of 64 columns. */
+static size_t tiles_of(const bnorm_desc *desc)
+{
+    const bn_plan plan = bn_plan_make(desc->batch, desc->features, desc->spatial);
+    return plan.chunks * (plan.lanes > 1 ? 1 : (desc->features + 63) / 64);
+}
+
+static int team_of(const bnorm_desc *desc, enum operation operation, int threads)
+{
+    bnorm_desc d = *desc;
+    d.threads = threads;
+    struct problem p = problem_make(&d, 0);
+    problem_fill(&p, &inputs[0]);
+    problem_fill_saved_statistics(&p);
+    CHECK(call(operation, &d, &p.buffers) == BNORM_OK, "%s", operation_name(operation));
+    problem_free(&p);
+    return bn_last_team();
+}
+
+/* Tall, wide, neither: split by rows, by columns, by both. Each has at least 4 tiles and is worth a second thread. */
+CASE(sameness, threads)
+{
+    static const size_t shapes[][3] = {{300000, 3, 1},  {40000, 16, 1}, {4099, 257, 1}, {100, 9001, 1},
+                                       {1000, 1000, 1}, {8, 64, 784},   {65536, 7, 1}};
+    static const int threads[] = {2, 3, 5, 8, 16, 0};
+    for (int t = 0; t < 2; t++)
+        for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(shapes)); s++) {
+            const bnorm_desc d = bnorm_image(types[t], BNORM_CHANNELS_LAST, shapes[s][0], shapes[s][1], shapes[s][2]);
+            const struct input *input = &inputs[s % LENGTH(inputs)];
+            describe("%zu x %zu x %zu %s", d.batch, d.features, d.spatial, type_name(types[t]));
+            const struct digests alone = variant_run(&d, input, &(struct variant){.threads = 1});
+            CHECK(tiles_of(&d) >= 4, "the plan has %zu tiles", tiles_of(&d));
+#ifdef _OPENMP
+            for (int o = 0; o < OPERATIONS; o++) {
+                const int team = team_of(&d, o, 2);
+                CHECK(team == 2, "%s ran on %d threads", operation_name(o), team);
+            }
+#endif
+            for (size_t i = 0; i < LENGTH(threads); i++) {
+                describe("%zu x %zu x %zu %s, %d threads", d.batch, d.features, d.spatial, type_name(types[t]),
+                         threads[i]);
+                const struct digests several = variant_run(&d, input, &(struct variant){.threads = threads[i]});
+                check_same(&alone, &several, "more threads");
+            }
+        }
+}
+
+/* ---- strides, alignment, in place, workspace, optional outputs --------------------------------------------------- */
+
+CASE(sameness, layouts_and_options)
+{
+    static const struct variant variants[] = {
+        {.x_padding = 1},
+        {.x_padding = 3, .y_padding = 5, .dx_padding = 7, .dy_padding = 9},
+        {.x_padding = 61, .dy_padding = 1000},
+        {.y_padding = 16, .dx_padding = 16},
+        {.shift = 1},
+        {.shift = 3},
+        {.shift = 7, .x_padding = 2, .y_padding = 2},
+        {.y_in_place = true, .dx_in_place = true},
+        {.y_in_place = true,
+         .dx_in_place = true,
+         .shift = 5,
+         .x_padding = 4,
+         .y_padding = 4,
+         .dx_padding = 1,
+         .dy_padding = 1},
+        {.workspace = true},
+        {.workspace = true, .y_in_place = true, .threads = 2},
+        {.without_optional = true},
+        {.without_optional = true, .workspace = true, .threads = 3, .x_padding = 1},
+    };
+    static const size_t shapes[][3] = {{2, 1, 1},    {3, 5, 1},     {64, 16, 1},   {200, 3, 1},  {129, 67, 1},
+                                       {5000, 3, 1}, {30, 1029, 1}, {4096, 64, 1}, {3, 12, 100}, {70000, 1, 1}};
+    for (int t = 0; t < 2; t++)
+        for (size_t s = 0; s < LENGTH(shapes); s++) {
+            if (test_quick() && shapes[s][0] * shapes[s][1] > 20000) continue;
+            const bnorm_desc d = bnorm_image(types[t], BNORM_CHANNELS_LAST, shapes[s][0], shapes[s][1], shapes[s][2]);
+            const struct digests plain = variant_run(&d, &inputs[s % LENGTH(inputs)], &(struct variant){.threads = 1});
+            for (size_t i = 0; i < LENGTH(variants); i++) {
+                describe("%zu x %zu x %zu %s, variant %zu", d.batch, d.features, d.spatial, type_name(types[t]), i);
+                const struct digests other = variant_run(&d, &inputs[s % LENGTH(inputs)], &variants[i]);
+                check_same(&plain, &other, "variant");
+            }
+        }
+}
+
+/* N images of S pixels and the matrix of N * S rows have the same values; bits may differ where blocks do. Here they
+ * need not, so only one thing is asked: repeating a call repeats its bits. */
+CASE(sameness, repeated_calls)
+{
+    const bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_LAST, 16, 24, 196);
+    const struct digests first = variant_run(&d, &inputs[0], &(struct variant){.threads = 2});
+    for (int i = 0; i < 20; i++) {
+        describe("call %d", i);
+        const struct digests again = variant_run(&d, &inputs[0], &(struct variant){.threads = 2 + i % 3});
+        check_same(&first, &again, "repeated");
+    }
+}
+
+/* ---- surroundings ------------------------------------------------------------------------------------------------ */
+
+/* The library's bits must not depend on the caller's rounding mode and flushing, which it finds again after the call.
+ */
+static unsigned long control_word(void)
+{
+#if defined(__x86_64__)
+    return _mm_getcsr() & ~0x3fu; /* without the exception flags, which calls raise */
+#elif defined(__aarch64__)
+    unsigned long word;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(word));
+    return word;
+#else
+    return (unsigned long)fegetround();
+#endif
+}
+
+static void set_control_word(unsigned long word)
+{
+#if defined(__x86_64__)
+    _mm_setcsr((unsigned)word);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(word));
+#else
+    fesetround((int)word);
+#endif
+}
+
+static void in_control_word(unsigned long word, void (*body)(void *), void *argument)
+{
+    const unsigned long before = control_word();
+    set_control_word(word);
+    body(argument);
+    const unsigned long after = control_word();
+    set_control_word(before);
+    CHECK(after == word, "the caller's control word went from %#lx to %#lx", word, after);
+}
+
+#if defined(__x86_64__)
+enum { FLUSH = 0x8040, DOWN = 0x2000, UP = 0x4000, TO_ZERO = 0x6000 }; /* FTZ and DAZ; rounding control; of MXCSR */
+#elif defined(__aarch64__)
+enum { FLUSH = 1 << 24, DOWN = 2 << 22, UP = 1 << 22, TO_ZERO = 3 << 22 }; /* FZ; RMode; of FPCR */
+#else
+enum { FLUSH = 0, DOWN = FE_DOWNWARD, UP = FE_UPWARD, TO_ZERO = FE_TOWARDZERO };
+#endif
+
+static void flushing(void (*body)(void *), void *argument) { in_control_word(control_word() | FLUSH, body, argument); }
+static void downward(void (*body)(void *), void *argument) { in_control_word(control_word() | DOWN, body, argument); }
+static void upward(void (*body)(void *), void *argument) { in_control_word(control_word() | UP, body, argument); }
+static void to_zero_flushing(void (*body)(void *), void *argument)
+{
+    in_control_word(control_word() | TO_ZERO | FLUSH, body, argument);
+}
+
+CASE(sameness, control_word_of_the_caller)
+{
+    static void (*const modes[])(void (*)(void *), void *) = {flushing, downward, upward, to_zero_flushing};
+    static const size_t shapes[][2] = {{2, 3}, {200, 3}, {67, 65}, {20000, 16}};
+    /* Subnormal numbers of the type among the inputs and outputs. */
+    static const double scales[] = {1e-40, 0x1p-1060};
+    for (int t = 0; t < 2; t++)
+        for (size_t s = 0; s < LENGTH(shapes); s++)
+            for (int tiny = 0; tiny < 2; tiny++) {
+                const bnorm_desc d = bnorm_matrix(types[t], shapes[s][0], shapes[s][1]);
+                const struct input input = {.scale = tiny ? scales[t] : 1, .dy_scale = tiny ? scales[t] : 1};
+                const struct digests plain = variant_run(&d, &input, &(struct variant){.threads = 1});
+                for (size_t i = 0; i < LENGTH(modes); i++)
+                    for (int threads = 1; threads <= 2; threads++) {
+                        describe("%zu x %zu %s, mode %zu, %d threads, scale %g", d.batch, d.features,
+                                 type_name(types[t]), i, threads, input.scale);
+                        const struct variant v = {.threads = threads, .around = modes[i]};
+                        const struct digests other = variant_run(&d, &input, &v);
+                        check_same(&plain, &other, "control word");
+                    }
+            }
+}
+
+#ifdef _OPENMP
+/* Inside a parallel region of the caller's, on one of its threads and on all of them at once. */
+static void nested(void (*body)(void *), void *argument)
+{
+#pragma omp parallel num_threads(3)
+    {
+#pragma omp single
+        body(argument);
+    }
+}
+
+CASE(sameness, nested_region)
+{
+    for (int t = 0; t < 2; t++) {
+        const bnorm_desc d = bnorm_matrix(types[t], 40000, 16);
+        describe("%s", type_name(types[t]));
+        const struct digests plain = variant_run(&d, &inputs[0], &(struct variant){.threads = 1});
+        const struct digests inside = variant_run(&d, &inputs[0], &(struct variant){.threads = 4, .around = nested});
+        check_same(&plain, &inside, "nested");
+    }
+}
+
+CASE(sameness, calls_at_the_same_time)
+{
+    enum { CALLS = 6 };
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 4000, 33);
+    struct problem p[CALLS];
+    bnorm_status statuses[CALLS];
+    for (int i = 0; i < CALLS; i++) {
+        p[i] = problem_make(&d, 0);
+        problem_fill(&p[i], &inputs[1]);
+    }
+#pragma omp parallel for num_threads(CALLS) schedule(static, 1)
+    for (int i = 0; i < CALLS; i++) {
+        statuses[i] = bnorm_forward_training(&d, &p[i].buffers);
+        if (statuses[i] == BNORM_OK) statuses[i] = bnorm_backward(&d, &p[i].buffers);
+    }
+    for (int i = 0; i < CALLS; i++) {
+        CHECK(statuses[i] == BNORM_OK, "%s", bnorm_status_string(statuses[i]));
+        for (int a = 0; a < WORKSPACE; a++)
+            CHECK(array_digest(&p[i].arrays[a]) == array_digest(&p[0].arrays[a]), "call %d, array %d", i, a);
+    }
+    for (int i = 0; i < CALLS; i++) problem_free(&p[i]);
+}
+#endif
+
+/* ---- instruction sets -------------------------------------------------------------------------------------------- */
+
+static uint64_t digest_of(const bnorm_desc *desc, const struct input *input, const struct variant *variant)
+{
+    const struct digests d = variant_run(desc, input, variant);
+    const uint64_t parts[] = {d.training_y,  d.inference_y, d.mean,   d.invstd, d.running_mean,
+                              d.running_var, d.dx,          d.dgamma, d.dbeta};
+    uint64_t all = 0;
+    for (size_t n = 0; n < LENGTH(parts); n++) all = random_bits(all, parts[n]);
+    return all;
+}
+
+/* Every tail of a vector, shapes of one and of many blocks; dense, padded and misaligned, in place. */
+static uint64_t digest_of_everything(void)
+{
+    static const size_t shapes[][3] = {{2, 1, 1},    {3, 5, 1},    {200, 3, 1},   {64, 16, 1},
+                                       {129, 67, 1}, {5000, 3, 1}, {30, 1029, 1}, {4096, 64, 1},
+                                       {3, 12, 100}, {300, 17, 1}, {1, 31, 77}};
+    static const struct variant variants[] = {
+        {.threads = 1},
+        {.threads = 2, .shift = 1, .x_padding = 3, .y_padding = 1, .dx_padding = 2, .dy_padding = 5},
+        {.threads = 1, .y_in_place = true, .dx_in_place = true}};
+    uint64_t all = 0;
+    for (int t = 0; t < 2; t++)
+        for (size_t i = 0; i < LENGTH(inputs); i++)
+            for (size_t v = 0; v < LENGTH(variants); v++) {
+                for (size_t features = 1; features < 70; features++) {
+                    const bnorm_desc d = bnorm_matrix(types[t], 2 + features % 11, features);
+                    all = random_bits(all, digest_of(&d, &inputs[i], &variants[v]));
+                }
+                for (size_t s = 0; s < LENGTH(shapes); s++) {
+                    if (test_quick() && shapes[s][0] * shapes[s][1] > 20000) continue;
+                    const bnorm_desc d =
+                        bnorm_image(types[t], BNORM_CHANNELS_LAST, shapes[s][0], shapes[s][1], shapes[s][2]);
+                    all = random_bits(all, digest_of(&d, &inputs[i], &variants[v]));
+                }
+            }
+    return all;
+}
+
+/* The choice is made once in a process: each set has a child of its own, which sends one number. */
+struct answer {
+    char isa[16];
+    uint64_t digest;
+    int failures;
+};
+
+static struct answer ask(const char *isa)
+{
+    struct answer answer = {.failures = -1};
+    int ends[2];
+    if (pipe(ends) != 0) return answer;
+    const pid_t child = fork();
+    if (child == 0) {
+        setenv("BNORM_ISA", isa, 1);
+        strncpy(answer.isa, bnorm_isa(), sizeof answer.isa - 1);
+        answer.digest = digest_of_everything();
+        answer.failures = check_failures();
+        _exit(write(ends[1], &answer, sizeof answer) == (ssize_t)sizeof answer ? 0 : 1);
+    }
+    close(ends[1]);
+    int state = 1;
+    const ssize_t got = read(ends[0], &answer, sizeof answer);
+    close(ends[0]);
+    waitpid(child, &state, 0);
+    if (got != (ssize_t)sizeof answer || state != 0) answer.failures = -1;
+    return answer;
+}
+
+CASE_BEFORE_BNORM(sameness, instruction_sets)
+{
+#if defined(__x86_64__)
+    static const char *const sets[] = {"avx2", "avx512"};
+#elif defined(__aarch64__)
+    static const char *const sets[] = {"neon"};
+#else
+    static const char *const sets[] = {"generic"};
+#endif
+    const struct answer generic = ask("generic");
+    CHECK(generic.failures == 0 && strcmp(generic.isa, "generic") == 0, "generic: %d failures, it is \"%s\"",
+          generic.failures, generic.isa);
+    for (size_t i = 0; i < LENGTH(sets); i++) {
+        const struct answer answer = ask(sets[i]);
+        CHECK(answer.failures == 0, "%s: %d failures", sets[i], answer.failures);
+        CHECK(answer.digest == generic.digest, "%s gives other bits than generic", sets[i]);
+        if (strcmp(answer.isa, sets[i]) != 0)
+            note("skipped: instruction set %s is not on this machine or not in this build; %s was used", sets[i],
+                 answer.isa);
+    }
+}

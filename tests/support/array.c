@@ -1,0 +1,111 @@
+#include "array.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GUARD = 256 };
+
+size_t type_size(bnorm_dtype type) { return type == BNORM_F64 ? 8 : type == BNORM_F32 ? 4 : 2; }
+
+const char *type_name(bnorm_dtype type)
+{
+    static const char *const names[] = {"f32", "f64", "bf16", "f16"};
+    return names[type];
+}
+
+double type_get(bnorm_dtype type, const void *elements, size_t index)
+{
+    if (type == BNORM_F64) return ((const double *)elements)[index];
+    return ((const float *)elements)[index];
+}
+
+void type_put(bnorm_dtype type, void *elements, size_t index, double value)
+{
+    if (type == BNORM_F64)
+        ((double *)elements)[index] = value;
+    else
+        ((float *)elements)[index] = (float)value;
+}
+
+static void *checked(void *memory)
+{
+    if (!memory) abort();
+    return memory;
+}
+
+static struct array make(bnorm_dtype type, size_t size, size_t rows, size_t columns, size_t stride, size_t shift)
+{
+    struct array a = {.type = type, .size = size, .rows = rows, .columns = columns, .stride = stride};
+    const size_t span = rows ? ((rows - 1) * stride + columns) * size : 0;
+    a.bytes = (GUARD + shift * size + span + GUARD + 63) / 64 * 64;
+    a.block = checked(aligned_alloc(64, a.bytes));
+    a.saved = checked(malloc(a.bytes));
+    a.elements = a.block + GUARD + shift * size;
+    memset(a.block, 0xff, a.bytes);
+    array_save(&a);
+    return a;
+}
+
+struct array array_make(bnorm_dtype type, size_t rows, size_t columns, size_t stride, size_t shift)
+{
+    return make(type, type_size(type), rows, columns, stride, shift);
+}
+
+struct array array_make_bytes(size_t bytes, size_t shift) { return make(BNORM_F32, 1, 1, bytes, bytes, shift); }
+
+void array_free(struct array *array)
+{
+    free(array->block);
+    free(array->saved);
+    memset(array, 0, sizeof *array);
+}
+
+double array_get(const struct array *array, size_t row, size_t column)
+{
+    return type_get(array->type, array->elements, row * array->stride + column);
+}
+
+double array_get_saved(const struct array *array, size_t row, size_t column)
+{
+    return type_get(array->type, array->saved + (array->elements - array->block), row * array->stride + column);
+}
+
+void array_put(struct array *array, size_t row, size_t column, double value)
+{
+    type_put(array->type, array->elements, row * array->stride + column, value);
+}
+
+void array_save(struct array *array) { memcpy(array->saved, array->block, array->bytes); }
+
+bool array_unchanged(const struct array *array) { return memcmp(array->block, array->saved, array->bytes) == 0; }
+
+bool array_unchanged_outside(const struct array *array)
+{
+    size_t from = 0;
+    for (size_t row = 0; row < array->rows; row++) {
+        const size_t start = (size_t)(array->elements - array->block) + row * array->stride * array->size;
+        if (memcmp(array->block + from, array->saved + from, start - from) != 0) return false;
+        from = start + array->columns * array->size;
+    }
+    return memcmp(array->block + from, array->saved + from, array->bytes - from) == 0;
+}
+
+static uint64_t element_bits(const struct array *array, size_t row, size_t column)
+{
+    if (isnan(array_get(array, row, column))) return UINT64_C(0x7ff8000000000000);
+    uint64_t bits = 0;
+    memcpy(&bits, array->elements + (row * array->stride + column) * array->size, array->size);
+    return bits;
+}
+
+uint64_t array_digest(const struct array *array)
+{
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+    for (size_t row = 0; row < array->rows; row++)
+        for (size_t column = 0; column < array->columns; column++) {
+            digest = (digest ^ element_bits(array, row, column)) * UINT64_C(0x9e3779b97f4a7c15);
+            digest ^= digest >> 29;
+        }
+    return digest;
+}

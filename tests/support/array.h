@@ -1,0 +1,40 @@
+/* An array of a call: elements with a stride, between guards. What is not an element (guards, padding between rows)
+ * holds NaN bits: reading it spoils a result, writing it is found by comparing with the saved copy. */
+#ifndef TESTS_ARRAY_H
+#define TESTS_ARRAY_H
+
+#include <bnorm/bnorm.h>
+
+struct array {
+    bnorm_dtype type;
+    size_t size;             /* bytes of an element */
+    size_t rows, columns;    /* channels last: pixels x features */
+    size_t stride;           /* elements from one row to the next */
+    size_t bytes;            /* of block */
+    unsigned char *block;    /* guard, elements, guard */
+    unsigned char *saved;    /* copy of block, see array_save */
+    unsigned char *elements; /* in block */
+};
+
+size_t type_size(bnorm_dtype type);
+const char *type_name(bnorm_dtype type);
+double type_get(bnorm_dtype type, const void *elements, size_t index);
+void type_put(bnorm_dtype type, void *elements, size_t index, double value);
+
+/* The first element lies `shift` elements beyond a 64-byte boundary. */
+struct array array_make(bnorm_dtype type, size_t rows, size_t columns, size_t stride, size_t shift);
+struct array array_make_bytes(size_t bytes, size_t shift);
+void array_free(struct array *array);
+
+double array_get(const struct array *array, size_t row, size_t column);
+double array_get_saved(const struct array *array, size_t row, size_t column);
+void array_put(struct array *array, size_t row, size_t column, double value);
+
+void array_save(struct array *array);
+bool array_unchanged(const struct array *array);         /* every byte */
+bool array_unchanged_outside(const struct array *array); /* every byte that is not an element */
+
+/* A number that changes with any bit of the elements; NaNs are all one value. */
+uint64_t array_digest(const struct array *array);
+
+#endif

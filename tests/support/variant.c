@@ -1,0 +1,111 @@
+#include "variant.h"
+
+#include "check.h"
+
+struct work {
+    enum operation operation;
+    const bnorm_desc *desc;
+    const bnorm_buffers *buffers;
+    bnorm_status status;
+};
+
+static void do_work(void *argument)
+{
+    struct work *w = argument;
+    w->status = call(w->operation, w->desc, w->buffers);
+}
+
+static struct problem prepare(const bnorm_desc *desc, const struct input *input, const struct variant *v)
+{
+    bnorm_desc d = *desc;
+    d.threads = v->threads;
+    d.x_stride = d.features + v->x_padding;
+    d.y_stride = d.features + v->y_padding;
+    d.dx_stride = d.features + v->dx_padding;
+    d.dy_stride = d.features + v->dy_padding;
+    struct problem p = problem_make(&d, v->shift);
+    problem_fill(&p, input);
+    if (v->workspace) {
+        size_t bytes = 0;
+        CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OK, "workspace size");
+        problem_give_workspace(&p, bytes, 1);
+    }
+    return p;
+}
+
+static void run(struct problem *p, enum operation operation, const struct variant *v)
+{
+    struct work work = {operation, &p->desc, &p->buffers, BNORM_OK};
+    if (v->around)
+        v->around(do_work, &work);
+    else
+        do_work(&work);
+    CHECK(work.status == BNORM_OK, "%s returned %s", operation_name(operation), bnorm_status_string(work.status));
+}
+
+static void run_training(struct problem *p, const struct variant *v, struct digests *digests)
+{
+    if (v->y_in_place) problem_y_in_place(p);
+    if (v->without_optional) {
+        p->buffers.mean = p->buffers.invstd = NULL;
+        p->buffers.running_mean = p->buffers.running_var = NULL;
+    }
+    run(p, TRAINING, v);
+    digests->training_y = array_digest(&p->arrays[p->y]);
+    if (v->without_optional) return;
+    digests->mean = array_digest(&p->arrays[MEAN]);
+    digests->invstd = array_digest(&p->arrays[INVSTD]);
+    digests->running_mean = array_digest(&p->arrays[RUNNING_MEAN]);
+    digests->running_var = array_digest(&p->arrays[RUNNING_VAR]);
+}
+
+static void run_inference(struct problem *p, const struct variant *v, struct digests *digests)
+{
+    if (v->y_in_place) problem_y_in_place(p);
+    run(p, INFERENCE, v);
+    digests->inference_y = array_digest(&p->arrays[p->y]);
+}
+
+static void run_backward(struct problem *p, const struct variant *v, struct digests *digests)
+{
+    problem_fill_saved_statistics(p);
+    if (v->dx_in_place) problem_dx_in_place(p);
+    if (v->without_optional) p->buffers.dgamma = p->buffers.dbeta = NULL;
+    run(p, BACKWARD, v);
+    digests->dx = array_digest(&p->arrays[p->dx]);
+    if (v->without_optional) return;
+    digests->dgamma = array_digest(&p->arrays[DGAMMA]);
+    digests->dbeta = array_digest(&p->arrays[DBETA]);
+}
+
+/* Each call gets fresh arrays: in place, one would destroy the next one's input. */
+struct digests variant_run(const bnorm_desc *desc, const struct input *input, const struct variant *v)
+{
+    static void (*const runs[])(struct problem *, const struct variant *,
+                                struct digests *) = {run_training, run_inference, run_backward};
+    struct digests digests = {0};
+    for (int i = 0; i < 3; i++) {
+        struct problem p = prepare(desc, input, v);
+        runs[i](&p, v, &digests);
+        problem_free(&p);
+    }
+    return digests;
+}
+
+static void same(uint64_t a, uint64_t b, const char *what, const char *array)
+{
+    CHECK(a == 0 || b == 0 || a == b, "%s: other bits in %s", what, array);
+}
+
+void check_same(const struct digests *a, const struct digests *b, const char *what)
+{
+    same(a->training_y, b->training_y, what, "y of training");
+    same(a->inference_y, b->inference_y, what, "y of inference");
+    same(a->mean, b->mean, what, "mean");
+    same(a->invstd, b->invstd, what, "invstd");
+    same(a->running_mean, b->running_mean, what, "running_mean");
+    same(a->running_var, b->running_var, what, "running_var");
+    same(a->dx, b->dx, what, "dx");
+    same(a->dgamma, b->dgamma, what, "dgamma");
+    same(a->dbeta, b->dbeta, what, "dbeta");
+}

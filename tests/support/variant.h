@@ -1,0 +1,27 @@
+/* One problem run in many ways that must not change a bit. */
+#ifndef TESTS_VARIANT_H
+#define TESTS_VARIANT_H
+
+#include "problem.h"
+
+struct variant {
+    int threads;
+    size_t x_padding, y_padding, dx_padding, dy_padding; /* elements between rows */
+    size_t shift;                                        /* of every array, in elements */
+    bool y_in_place, dx_in_place;
+    bool workspace;                                       /* given, and misaligned by one byte */
+    bool without_optional;                                /* of the outputs, only y and dx are asked for */
+    void (*around)(void (*body)(void *), void *argument); /* the surroundings the calls are made in; NULL: none */
+};
+
+/* What the three calls wrote; 0 where not asked for. */
+struct digests {
+    uint64_t training_y, inference_y, mean, invstd, running_mean, running_var, dx, dgamma, dbeta;
+};
+
+struct digests variant_run(const bnorm_desc *desc, const struct input *input, const struct variant *variant);
+
+/* The same in all that both were asked for. */
+void check_same(const struct digests *a, const struct digests *b, const char *what);
+
+#endif
