@@ -3,10 +3,13 @@
 
 #define BN_VECTOR_BYTES 32
 #define BN_FUSED
+#define BN_OWN_WIDEN
 #define BN_OWN_PART
 #define BN_OWN_STREAM
 #define bn_fma(a, b, c) ((vd)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #include "isa/vector.h"
+
+BN_INLINE vd vd_widen(const float *p) { return (vd)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
 
 /* A lane takes part if its sign bit is set: n words of -1 from the right place on. */
 static const int32_t bn_first[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};

@@ -3,10 +3,13 @@
 
 #define BN_VECTOR_BYTES 64
 #define BN_FUSED
+#define BN_OWN_WIDEN
 #define BN_OWN_PART
 #define BN_OWN_STREAM
 #define bn_fma(a, b, c) ((vd)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #include "isa/vector.h"
+
+BN_INLINE vd vd_widen(const float *p) { return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 
 BN_INLINE __mmask16 first(size_t n) { return (__mmask16)((1u << n) - 1); }
 

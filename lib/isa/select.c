@@ -19,29 +19,26 @@ static const struct {
 
 enum { SETS = sizeof sets / sizeof *sets };
 
-/* Known names, and how they compare: BNORM_ISA asks for at most this much. */
-static const struct {
-    const char *name;
-    int rank;
-} known[] = {{"generic", 0}, {"avx2", 1}, {"neon", 1}, {"avx512", 2}};
-
-static int rank_of(const char *name)
-{
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].name, name) == 0) return known[i].rank;
-    return -1;
-}
-
 enum { UNDECIDED = -1, UNKNOWN = SETS };
+
+/* Where in sets to begin: at what BNORM_ISA asks for, at the best for a set of another machine. */
+static int first_allowed(const char *asked)
+{
+    static const char *const known[] = {"generic", "avx2", "avx512", "neon"};
+
+    for (int i = 0; i < SETS; i++)
+        if (strcmp(sets[i].name, asked) == 0) return i;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i], asked) == 0) return 0;
+    return UNKNOWN;
+}
 
 static int choose(void)
 {
     const char *const asked = getenv("BNORM_ISA");
-    const int most = asked ? rank_of(asked) : 2;
-    int i = 0;
+    int i = asked ? first_allowed(asked) : 0;
 
-    if (most < 0) return UNKNOWN;
-    while (i + 1 < SETS && (rank_of(sets[i].name) > most || !bn_machine_has(sets[i].name))) i++;
+    while (i + 1 < SETS && !bn_machine_has(sets[i].name)) i++;
     return i;
 }
 

@@ -5,6 +5,7 @@
  * and, before or after including this file, what it does better:
  *
  *     BN_FUSED               fma(a, b, c) is one instruction
+ *     BN_OWN_WIDEN           vd_widen: gcc 12 converts in halves
  *     BN_OWN_PART            vf_load_part, vf_store_part, vd_load_part, vd_store_part, vd_widen_part
  *     BN_OWN_STREAM          vf_stream, vd_stream, bn_stream_fence: stores that pass the cache by
  *
@@ -41,11 +42,19 @@ BN_INLINE vf vf_load(const float *p)
     return v;
 }
 BN_INLINE void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
+#ifndef BN_OWN_WIDEN
 BN_INLINE vd vd_widen(const float *p)
 {
     vh v;
     memcpy(&v, p, sizeof v);
     return __builtin_convertvector(v, vd);
+}
+#endif
+
+/* Asks for the cache lines of [p, p + bytes). The address need not exist. */
+BN_INLINE void bn_fetch(const void *p, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i);
 }
 
 /* a * a + c, for an a whose square is exact in double (any float): fused and unfused agree. */

@@ -1,40 +1,78 @@
-/* Template: sums over the rows of one block, column by column, in double. Wants a vector and a dtype header. */
+/* Template: sums over the rows of one block, column by column, in double. Wants a vector and a dtype header.
+ *
+ * Eight rows at a time are added up in pairs, then to the sum; rows that are left at the end of a block one by one. So
+ * the longest chain of additions in a block of 64 rows (of one lane) is 3 + 8, or 3 + 7 + 7 with rows left over. */
 
-enum { TOGETHER = 8 }; /* rows that share one trip of the sums through registers */
+enum { TOGETHER = 8 };
 
-/* Adds a column's rows, in order. Without a pivot, squares are exact and may be fused. */
-BN_INLINE void add_rows(const stored *x, size_t stride, size_t rows, size_t part, const double *pivot, double *s,
-                        double *q)
+/* What add_rows does with a value: the sum alone, with squares of values as they are, with squares around a pivot. */
+enum { SUM, SQUARES, AROUND };
+
+BN_INLINE vd load_some(const stored *p, size_t part) { return part == VD ? x_widen(p) : x_widen_part(p, part); }
+BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_load(p) : vd_load_part(p, part); }
+
+/* The sum of 1 or of TOGETHER vectors. */
+BN_INLINE vd total(const vd *v, size_t rows)
 {
-    vd sum = vd_load(s), squares = vd_load(q);
-    const vd p = pivot ? vd_load(pivot) : vd_zero();
-
-    for (size_t r = 0; r < rows; r++) {
-        const vd v = part == VD ? x_widen(x + r * stride) : x_widen_part(x + r * stride, part);
-        const vd d = pivot ? v - p : v;
-        sum += d;
-        squares = pivot ? squares + d * d : vd_add_exact_square(d, squares);
-    }
-    vd_store(s, sum);
-    vd_store(q, squares);
+    return rows == 1 ? v[0] : ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
 }
 
-BN_INLINE void add_row_group(const stored *x, size_t stride, size_t rows, size_t columns, const double *pivot,
-                             double *s, double *q)
+/* One vector of columns over 1 or TOGETHER rows. Lanes beyond `part` add 0. */
+BN_INLINE void add_rows(int what, const stored *x, size_t stride, size_t rows, size_t part, const double *pivot,
+                        double *s, double *q)
 {
+    const vd p = what == AROUND ? known_some(pivot, part) : vd_zero();
+    vd v[TOGETHER], squares = what == SUM ? vd_zero() : vd_load(q);
+
+    for (size_t r = 0; r < rows; r++) {
+        v[r] = load_some(x + r * stride, part);
+        if (what == AROUND) v[r] -= p;
+        if (what == SQUARES) squares = vd_add_exact_square(v[r], squares);
+    }
+    vd_store(s, vd_load(s) + total(v, rows));
+    if (what == AROUND) {
+        for (size_t r = 0; r < rows; r++) v[r] *= v[r];
+        squares += total(v, rows);
+    }
+    if (what != SUM) vd_store(q, squares);
+}
+
+/* Bytes that are fetched ahead where a group of rows is less. */
+enum { AHEAD = 8192 };
+
+/* How many rows ahead of a group the one to fetch is. */
+BN_INLINE size_t rows_ahead(size_t stride, size_t rows)
+{
+    const size_t enough = AHEAD / (stride * sizeof(stored));
+    return enough > rows ? enough : rows;
+}
+
+/* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
+ * in the order of addresses, its share of a later group. */
+BN_INLINE void add_row_group(int what, const stored *x, size_t stride, size_t rows, size_t columns,
+                             const double *pivot, double *s, double *q)
+{
+    const size_t ahead = rows_ahead(stride, rows), share = rows * VD;
     size_t j = 0;
-    for (; j + VD <= columns; j += VD) add_rows(x + j, stride, rows, VD, pivot ? pivot + j : NULL, s + j, q + j);
-    if (j < columns) add_rows(x + j, stride, rows, columns - j, pivot ? pivot + j : NULL, s + j, q + j);
+
+    for (size_t r = 0; r < rows; r++) {
+        const stored *next = x + (r + ahead) * stride;
+        for (const size_t end = columns / VD * (r + 1) / rows * VD; j < end; j += VD, next += share) {
+            bn_fetch(next, share * sizeof *next);
+            add_rows(what, x + j, stride, rows, VD, pivot + j, s + j, q + j);
+        }
+    }
+    if (j < columns) add_rows(what, x + j, stride, rows, columns - j, pivot + j, s + j, q + j);
 }
 
 /* s += sum(x - pivot), q += sum((x - pivot)^2). s, q and pivot hold whole vectors. */
-BN_INLINE void add_block(const stored *x, size_t stride, size_t rows, size_t columns, const double *pivot, double *s,
-                         double *q)
+BN_INLINE void add_block(int what, const stored *x, size_t stride, size_t rows, size_t columns, const double *pivot,
+                         double *s, double *q)
 {
     size_t r = 0;
     for (; r + TOGETHER <= rows; r += TOGETHER)
-        add_row_group(x + r * stride, stride, TOGETHER, columns, pivot, s, q);
-    for (; r < rows; r++) add_row_group(x + r * stride, stride, 1, columns, pivot, s, q);
+        add_row_group(what, x + r * stride, stride, TOGETHER, columns, pivot, s, q);
+    for (; r < rows; r++) add_row_group(what, x + r * stride, stride, 1, columns, pivot, s, q);
 }
 
 /* Rows of a strided narrow matrix, set side by side. */
@@ -45,7 +83,7 @@ BN_INLINE void pack(const stored *x, size_t stride, size_t rows, size_t columns,
 }
 
 /* The narrow tile as rows of lanes * columns values; the last may be short. */
-BN_INLINE void add_lanes(const stored *x, size_t stride, size_t rows, size_t columns, size_t lanes,
+BN_INLINE void add_lanes(int what, const stored *x, size_t stride, size_t rows, size_t columns, size_t lanes,
                          const double *pivot, double *s, double *q)
 {
     const size_t wide = lanes * columns;
@@ -59,8 +97,8 @@ BN_INLINE void add_lanes(const stored *x, size_t stride, size_t rows, size_t col
             pack(from, stride, here, columns, packed);
             from = packed;
         }
-        if (take > 0) add_block(from, wide, take, wide, pivot, s, q);
-        else add_row_group(from, wide, 1, here * columns, pivot, s, q);
+        if (take > 0) add_block(what, from, wide, take, wide, pivot, s, q);
+        else add_row_group(what, from, wide, 1, here * columns, pivot, s, q);
         r += here;
     }
 }
@@ -76,30 +114,29 @@ BN_INLINE void spread(double *p, size_t lanes, size_t columns)
     for (size_t i = columns; i < lanes * columns; i++) p[i] = p[i - columns];
 }
 
-/* All of it: s and q of a tile of any width, pivot NULL or one value a column, with room for the lanes. */
-BN_INLINE void add_tile(const stored *x, size_t stride, size_t rows, size_t columns, size_t lanes, double *pivot,
-                        double *s, double *q)
+/* All of it: s and q of a tile of any width, from 0. pivot holds one value a column, with room for the lanes. */
+BN_INLINE void add_tile(int what, const stored *x, size_t stride, size_t rows, size_t columns, size_t lanes,
+                        double *pivot, double *s, double *q)
 {
     const size_t room = (lanes * columns + VD - 1) / VD * VD;
     memset(s, 0, room * sizeof *s);
     memset(q, 0, room * sizeof *q);
     if (lanes == 1) {
-        add_block(x, stride, rows, columns, pivot, s, q);
+        add_block(what, x, stride, rows, columns, pivot, s, q);
         return;
     }
-    if (pivot) spread(pivot, lanes, columns);
-    add_lanes(x, stride, rows, columns, lanes, pivot, s, q);
+    if (what == AROUND) spread(pivot, lanes, columns);
+    add_lanes(what, x, stride, rows, columns, lanes, pivot, s, q);
     fold(s, lanes, columns);
     fold(q, lanes, columns);
 }
 
-/* A column cancels where the square of its mean, seen from the pivot, exceeds its variance by this factor, or where
- * they cannot be compared. With exact squares 2^10 leaves m2 a relative error of 2^(6 - 53 + 10) = 2^-37 at worst,
- * where the promise for float is 2^-30. In double only what a pivot two standard deviations off costs is allowed: then
- * the error of q is at most 5 times that of m2. */
-static const double cancels = BN_EXACT_SQUARES ? 0x1p10 : 4;
+/* A column cancels where the square of its mean exceeds its variance by this factor, or where they cannot be compared.
+ * It leaves m2 a relative error of 18 * 2^(10 - 53) < 2^-38 at worst; the promise for invstd of float is 2^-30. */
+static const double cancels = 0x1p10;
 
-/* Sums again, around the mean, the group of columns in which some column cancels, and keeps what cancelled. */
+/* Sums a group of columns again, around the mean, and keeps what cancelled: where m2 is below 0. The mean of a constant
+ * column may be off by some ulps e; then s is n e, q is n e^2, both exact, so the mean becomes exact and m2 0. */
 static void sum_again(const stored *x, size_t stride, size_t rows, size_t columns, size_t lanes, double *mean,
                       double *m2)
 {
@@ -107,83 +144,72 @@ static void sum_again(const stored *x, size_t stride, size_t rows, size_t column
     const double n = (double)rows;
 
     memcpy(pivot, mean, columns * sizeof *pivot);
-    add_tile(x, stride, rows, columns, lanes, pivot, s, q);
+    add_tile(AROUND, x, stride, rows, columns, lanes, pivot, s, q);
     for (size_t j = 0; j < columns; j++) {
-        if (m2[j] >= 0) continue;
         const double shift = s[j] / n, rest = q[j] - s[j] * shift;
-        mean[j] = pivot[j] + shift;
-        m2[j] = rest < 0 ? 0 : rest;
+        const bool kept = m2[j] >= 0;
+        mean[j] = kept ? mean[j] : pivot[j] + shift;
+        m2[j] = kept ? m2[j] : rest < 0 ? 0 : rest;
     }
 }
 
-/* The mean of eight rows, summed in pairs: exact for a constant column, and near the mean where rows are alike. */
-BN_INLINE void make_pivot(const stored *x, size_t stride, size_t rows, size_t columns, double *pivot)
+static bool any_cancelled(const double *m2, size_t columns)
 {
-    for (size_t j = 0; j < columns; j++) {
-        const stored *const c = x + j;
-        double p = (double)c[0];
-        if (rows >= 8)
-            p = ((p + (double)c[stride]) + ((double)c[2 * stride] + (double)c[3 * stride]) +
-                 (((double)c[4 * stride] + (double)c[5 * stride]) + ((double)c[6 * stride] + (double)c[7 * stride]))) /
-                8;
-        pivot[j] = p;
-    }
+    bool any = false;
+    for (size_t j = 0; j < columns; j++) any |= m2[j] < 0;
+    return any;
 }
 
+/* Where squares are exact, one trip does unless a column cancels; where they are not, every column is summed again. */
 static void moments(const void *px, size_t stride, size_t rows, size_t columns, size_t lanes, double *mean, double *m2)
 {
     enum { ROOM = BN_STRIP_BYTES / sizeof(stored) };
     const stored *const x = px;
     const double n = (double)rows;
     double s[ROOM], q[ROOM];
-    bool again = false;
 
-#if BN_EXACT_SQUARES
-    double *const pivot = NULL;
-#else
-    double first[ROOM], *const pivot = first;
-    make_pivot(x, stride, rows, columns, pivot);
-#endif
-    add_tile(x, stride, rows, columns, lanes, pivot, s, q);
+    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, x, stride, rows, columns, lanes, s, s, q);
     for (size_t j = 0; j < columns; j++) {
         const double shift = s[j] / n, square = s[j] * shift, rest = q[j] - square;
-        const bool kept = square <= cancels * rest;
-        mean[j] = pivot ? pivot[j] + shift : shift;
-        m2[j] = kept ? rest : -1; /* -1 marks what cancelled */
-        again |= !kept;
+        mean[j] = shift;
+        m2[j] = BN_EXACT_SQUARES && square <= cancels * rest ? rest : -1;
     }
-    if (!again) return;
     for (size_t j = 0; j < columns; j += BN_GROUP) {
         const size_t width = columns - j < BN_GROUP ? columns - j : BN_GROUP;
-        bool here = false;
-        for (size_t i = j; i < j + width; i++) here |= m2[i] < 0;
-        if (here) sum_again(x + j, stride, rows, width, lanes, mean + j, m2 + j);
+        if (any_cancelled(m2 + j, width)) sum_again(x + j, stride, rows, width, lanes, mean + j, m2 + j);
     }
 }
 
 BN_INLINE void add_gradient_rows(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
                                  size_t part, const double *mean, double *s, double *q)
 {
-    const vd m = vd_load(mean);
-    vd sum = vd_load(s), products = vd_load(q);
+    const vd m = known_some(mean, part);
+    vd g[TOGETHER], products[TOGETHER];
 
     for (size_t r = 0; r < rows; r++) {
-        const stored *const xr = x + r * x_stride, *const gr = dy + r * dy_stride;
-        const vd v = part == VD ? x_widen(xr) : x_widen_part(xr, part);
-        const vd g = part == VD ? x_widen(gr) : x_widen_part(gr, part);
-        sum += g;
-        products += g * (v - m);
+        g[r] = load_some(dy + r * dy_stride, part);
+        products[r] = g[r] * (load_some(x + r * x_stride, part) - m);
     }
-    vd_store(s, sum);
-    vd_store(q, products);
+    vd_store(s, vd_load(s) + total(g, rows));
+    vd_store(q, vd_load(q) + total(products, rows));
 }
 
 BN_INLINE void add_gradient_group(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
                                   size_t columns, const double *mean, double *s, double *q)
 {
+    const size_t ahead = rows_ahead(x_stride, rows), ahead_dy = rows_ahead(dy_stride, rows), share = rows * VD;
     size_t j = 0;
-    for (; j + VD <= columns; j += VD)
-        add_gradient_rows(x + j, x_stride, dy + j, dy_stride, rows, VD, mean + j, s + j, q + j);
+
+    for (size_t r = 0; r < rows; r++) {
+        const stored *next = x + (r + ahead) * x_stride, *next_dy = dy + (r + ahead_dy) * dy_stride;
+        for (const size_t end = columns / VD * (r + 1) / rows * VD; j < end; j += VD) {
+            bn_fetch(next, share * sizeof *next);
+            bn_fetch(next_dy, share * sizeof *next_dy);
+            next += share;
+            next_dy += share;
+            add_gradient_rows(x + j, x_stride, dy + j, dy_stride, rows, VD, mean + j, s + j, q + j);
+        }
+    }
     if (j < columns)
         add_gradient_rows(x + j, x_stride, dy + j, dy_stride, rows, columns - j, mean + j, s + j, q + j);
 }
@@ -191,10 +217,9 @@ BN_INLINE void add_gradient_group(const stored *x, size_t x_stride, const stored
 BN_INLINE void add_gradient_block(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
                                   size_t columns, const double *mean, double *s, double *q)
 {
-    enum { HALF = TOGETHER / 2 }; /* two arrays are read */
     size_t r = 0;
-    for (; r + HALF <= rows; r += HALF)
-        add_gradient_group(x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, HALF, columns, mean, s, q);
+    for (; r + TOGETHER <= rows; r += TOGETHER)
+        add_gradient_group(x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, TOGETHER, columns, mean, s, q);
     for (; r < rows; r++)
         add_gradient_group(x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, 1, columns, mean, s, q);
 }

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Doubles of scratch that a thread has for the nodes below the one that it works on; the kernels take 24 KB more. */
+enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
+
 typedef struct bn_schedule {
     int threads;   /* at most */
     bool resident; /* all rows of a strip stay in L2: each strip is finished by one thread, without nodes */

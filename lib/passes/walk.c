@@ -1,9 +1,6 @@
 #include "passes/passes.h"
 #include "parallel/parallel.h"
 
-/* Scratch of a thread, beside the kernels' own 24 KB: nodes of the tree below a task, then coefficients. */
-enum { SCRATCH = 32 * 1024 / sizeof(double) };
-
 typedef struct walk {
     const bn_work *work;
     const bn_operation *operation;
@@ -47,7 +44,7 @@ static void resident_strip(const walk *k, size_t strip)
 {
     const bn_work *const w = k->work;
     const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, w->plan.columns - column);
-    double node[2 * BN_STRIP], scratch[SCRATCH];
+    double node[2 * BN_STRIP], scratch[BN_SCRATCH];
     double *const a = node, *const b = node + columns;
 
     if (k->operation->block) reduce(k, 0, w->plan.blocks, column, columns, a, b, scratch);
@@ -73,7 +70,7 @@ static void reduce_task(const walk *k, size_t task)
     const size_t columns = least(k->schedule->strip, w->plan.columns - column);
     const size_t from = chunk * w->plan.chunk_blocks, to = least(from + w->plan.chunk_blocks, w->plan.blocks);
     double *const node = node_of(w, chunk) + column;
-    double scratch[SCRATCH];
+    double scratch[BN_SCRATCH];
 
     reduce(k, from, to, column, columns, node, node + w->plan.columns, scratch);
 }
