@@ -3,7 +3,6 @@
  * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
  * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units. Nothing is fused. */
 
-enum { FACTORS = 4 }; /* rows that share one trip of the coefficients through registers */
 enum { TABLE_ROOM = BN_STRIP_BYTES / sizeof(real) };
 
 /* The rows of the coefficient table. */
@@ -94,28 +93,25 @@ BN_INLINE void put(stored *p, vr v, size_t part, int how)
     else y_store_part(p, v, part);
 }
 
-BN_INLINE void normalise_vector(const bn_coefficients *c, const stored *x, size_t x_stride, stored *y, size_t y_stride,
-                                size_t rows, size_t j, size_t part, int how)
+BN_INLINE void normalise_vector(const bn_coefficients *c, const stored *x, stored *y, size_t j, size_t part, int how)
 {
     const vr high = factor(row_of(c, HIGH) + j, part), low = factor(row_of(c, LOW) + j, part);
     const vr scale = factor(row_of(c, SCALE) + j, part), shift = factor(row_of(c, SHIFT) + j, part);
-
-    for (size_t r = 0; r < rows; r++) {
-        const vr d = (value(x + r * x_stride + j, part) - high) - low;
-        put(y + r * y_stride + j, d * scale + shift, part, how);
-    }
+    const vr d = (value(x + j, part) - high) - low;
+    put(y + j, d * scale + shift, part, how);
 }
 
-BN_INLINE void normalise_rows(const bn_coefficients *c, const stored *x, size_t x_stride, stored *y, size_t y_stride,
-                              size_t rows, int how)
+BN_INLINE void normalise_row(const bn_coefficients *c, const stored *x, const stored *later, stored *y, int how)
 {
     const size_t columns = c->columns * c->repeat, line = how == STREAM ? to_line(y, columns) : 0;
     size_t j = 0;
 
-    for (; j < line; j += part_of(j, line))
-        normalise_vector(c, x, x_stride, y, y_stride, rows, j, part_of(j, line), PART);
-    for (; j + VR <= columns; j += VR) normalise_vector(c, x, x_stride, y, y_stride, rows, j, VR, how);
-    if (j < columns) normalise_vector(c, x, x_stride, y, y_stride, rows, j, columns - j, PART);
+    for (; j < line; j += part_of(j, line)) normalise_vector(c, x, y, j, part_of(j, line), PART);
+    for (; j + VR <= columns; j += VR) {
+        bn_fetch(later + j, VR * sizeof *later);
+        normalise_vector(c, x, y, j, VR, how);
+    }
+    if (j < columns) normalise_vector(c, x, y, j, columns - j, PART);
 }
 
 static void normalise_extreme(const bn_coefficients *c, const stored *x, size_t x_stride, stored *y, size_t y_stride,
@@ -137,51 +133,44 @@ static void normalise_extreme(const bn_coefficients *c, const stored *x, size_t 
 static void normalise(const bn_coefficients *c, const void *px, size_t x_stride, void *py, size_t y_stride, size_t rows,
                       bool stream)
 {
-    const stored *const x = px;
-    stored *const y = py;
-    size_t r = 0;
+    const stored *x = px;
+    stored *y = py;
+    const size_t ahead = rows_ahead(x_stride, 1) * x_stride;
 
     if (c->extreme) {
         normalise_extreme(c, x, x_stride, y, y_stride, rows);
-    } else if (!stream) {
-        for (; r + FACTORS <= rows; r += FACTORS)
-            normalise_rows(c, x + r * x_stride, x_stride, y + r * y_stride, y_stride, FACTORS, WHOLE);
-        for (; r < rows; r++) normalise_rows(c, x + r * x_stride, x_stride, y + r * y_stride, y_stride, 1, WHOLE);
-    } else {
-        const bool aligned_alike = y_stride * sizeof(stored) % 64 == 0;
-        for (; aligned_alike && r + FACTORS <= rows; r += FACTORS)
-            normalise_rows(c, x + r * x_stride, x_stride, y + r * y_stride, y_stride, FACTORS, STREAM);
-        for (; r < rows; r++) normalise_rows(c, x + r * x_stride, x_stride, y + r * y_stride, y_stride, 1, STREAM);
-        bn_stream_fence();
+        return;
     }
+    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
+        if (stream) normalise_row(c, x, x + ahead, y, STREAM);
+        else normalise_row(c, x, x + ahead, y, WHOLE);
+    }
+    if (stream) bn_stream_fence();
 }
 
-BN_INLINE void gradient_vector(const bn_coefficients *c, const stored *x, size_t x_stride, const stored *dy,
-                               size_t dy_stride, stored *dx, size_t dx_stride, size_t rows, size_t j, size_t part,
-                               int how)
+BN_INLINE void gradient_vector(const bn_coefficients *c, const stored *x, const stored *dy, stored *dx, size_t j,
+                               size_t part, int how)
 {
     const vr high = factor(row_of(c, HIGH) + j, part), low = factor(row_of(c, LOW) + j, part);
     const vr scale = factor(row_of(c, SCALE) + j, part), slope = factor(row_of(c, SLOPE) + j, part);
-    const vr mean_dy = factor(row_of(c, MEAN_DY) + j, part);
-
-    for (size_t r = 0; r < rows; r++) {
-        const vr d = (value(x + r * x_stride + j, part) - high) - low;
-        const vr g = value(dy + r * dy_stride + j, part) - mean_dy;
-        put(dx + r * dx_stride + j, (g - d * slope) * scale, part, how);
-    }
+    const vr d = (value(x + j, part) - high) - low;
+    const vr g = value(dy + j, part) - factor(row_of(c, MEAN_DY) + j, part);
+    put(dx + j, (g - d * slope) * scale, part, how);
 }
 
-BN_INLINE void gradient_rows(const bn_coefficients *c, const stored *x, size_t x_stride, const stored *dy,
-                             size_t dy_stride, stored *dx, size_t dx_stride, size_t rows, int how)
+BN_INLINE void gradient_row(const bn_coefficients *c, const stored *x, const stored *later, const stored *dy,
+                            const stored *later_dy, stored *dx, int how)
 {
     const size_t columns = c->columns * c->repeat, line = how == STREAM ? to_line(dx, columns) : 0;
     size_t j = 0;
 
-    for (; j < line; j += part_of(j, line))
-        gradient_vector(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows, j, part_of(j, line), PART);
-    for (; j + VR <= columns; j += VR)
-        gradient_vector(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows, j, VR, how);
-    if (j < columns) gradient_vector(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows, j, columns - j, PART);
+    for (; j < line; j += part_of(j, line)) gradient_vector(c, x, dy, dx, j, part_of(j, line), PART);
+    for (; j + VR <= columns; j += VR) {
+        bn_fetch(later + j, VR * sizeof *later);
+        bn_fetch(later_dy + j, VR * sizeof *later_dy);
+        gradient_vector(c, x, dy, dx, j, VR, how);
+    }
+    if (j < columns) gradient_vector(c, x, dy, dx, j, columns - j, PART);
 }
 
 static void gradient_extreme(const bn_coefficients *c, const stored *x, size_t x_stride, const stored *dy,
@@ -204,29 +193,17 @@ static void gradient_extreme(const bn_coefficients *c, const stored *x, size_t x
 static void input_gradient(const bn_coefficients *c, const void *px, size_t x_stride, const void *pdy, size_t dy_stride,
                            void *pdx, size_t dx_stride, size_t rows, bool stream)
 {
-    const stored *const x = px, *const dy = pdy;
-    stored *const dx = pdx;
-    size_t r = 0;
+    const stored *x = px, *dy = pdy;
+    stored *dx = pdx;
+    const size_t ahead = rows_ahead(x_stride, 1) * x_stride, ahead_dy = rows_ahead(dy_stride, 1) * dy_stride;
 
     if (c->extreme) {
         gradient_extreme(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows);
         return;
     }
-    if (!stream) {
-        for (; r + FACTORS <= rows; r += FACTORS)
-            gradient_rows(c, x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, dx + r * dx_stride, dx_stride,
-                          FACTORS, WHOLE);
-        for (; r < rows; r++)
-            gradient_rows(c, x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, dx + r * dx_stride, dx_stride,
-                          1, WHOLE);
-        return;
+    for (size_t r = 0; r < rows; r++, x += x_stride, dy += dy_stride, dx += dx_stride) {
+        if (stream) gradient_row(c, x, x + ahead, dy, dy + ahead_dy, dx, STREAM);
+        else gradient_row(c, x, x + ahead, dy, dy + ahead_dy, dx, WHOLE);
     }
-    const bool aligned_alike = dx_stride * sizeof(stored) % 64 == 0;
-    for (; aligned_alike && r + FACTORS <= rows; r += FACTORS)
-        gradient_rows(c, x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, dx + r * dx_stride, dx_stride,
-                      FACTORS, STREAM);
-    for (; r < rows; r++)
-        gradient_rows(c, x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, dx + r * dx_stride, dx_stride, 1,
-                      STREAM);
-    bn_stream_fence();
+    if (stream) bn_stream_fence();
 }

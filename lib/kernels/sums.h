@@ -43,7 +43,7 @@ enum { AHEAD = 8192 };
 /* How many rows ahead of a group the one to fetch is. */
 BN_INLINE size_t rows_ahead(size_t stride, size_t rows)
 {
-    const size_t enough = AHEAD / (stride * sizeof(stored));
+    const size_t enough = stride > 0 ? AHEAD / (stride * sizeof(stored)) : 0;
     return enough > rows ? enough : rows;
 }
 
