@@ -3,7 +3,7 @@
  * Eight rows at a time are added up in pairs, then to the sum; rows that are left at the end of a block one by one. So
  * the longest chain of additions in a block of 64 rows (of one lane) is 3 + 8, or 3 + 7 + 7 with rows left over. */
 
-enum { TOGETHER = 8 };
+enum { TOGETHER = 4 };
 
 /* What add_rows does with a value: the sum alone, with squares of values as they are, with squares around a pivot. */
 enum { SUM, SQUARES, AROUND };
@@ -14,7 +14,7 @@ BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_l
 /* The sum of 1 or of TOGETHER vectors. */
 BN_INLINE vd total(const vd *v, size_t rows)
 {
-    return rows == 1 ? v[0] : ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+    return rows == 1 ? v[0] : (v[0] + v[1]) + (v[2] + v[3]);
 }
 
 /* One vector of columns over 1 or TOGETHER rows. Lanes beyond `part` add 0. */
@@ -38,7 +38,7 @@ BN_INLINE void add_rows(int what, const stored *x, size_t stride, size_t rows, s
 }
 
 /* Bytes that are fetched ahead where a group of rows is less. */
-enum { AHEAD = 8192 };
+enum { AHEAD = 6144 };
 
 /* How many rows ahead of a group the one to fetch is. */
 BN_INLINE size_t rows_ahead(size_t stride, size_t rows)
