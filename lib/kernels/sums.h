@@ -40,11 +40,11 @@ BN_INLINE void add_rows(int what, const stored *x, size_t stride, size_t rows, s
 /* Bytes that are fetched ahead where a group of rows is less. */
 enum { AHEAD = 6144 };
 
-/* How many rows ahead of a group the one to fetch is. */
-BN_INLINE size_t rows_ahead(size_t stride, size_t rows)
+/* How many rows ahead the one to fetch is. */
+BN_INLINE size_t rows_ahead(size_t stride, size_t least)
 {
     const size_t enough = stride > 0 ? AHEAD / (stride * sizeof(stored)) : 0;
-    return enough > rows ? enough : rows;
+    return enough > least ? enough : least;
 }
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
@@ -52,7 +52,7 @@ BN_INLINE size_t rows_ahead(size_t stride, size_t rows)
 BN_INLINE void add_row_group(int what, const stored *x, size_t stride, size_t rows, size_t columns,
                              const double *pivot, double *s, double *q)
 {
-    const size_t ahead = rows_ahead(stride, rows), share = rows * VD;
+    const size_t ahead = rows_ahead(stride, TOGETHER), share = rows * VD;
     size_t j = 0;
 
     for (size_t r = 0; r < rows; r++) {
@@ -153,11 +153,11 @@ static void sum_again(const stored *x, size_t stride, size_t rows, size_t column
     }
 }
 
-static bool any_cancelled(const double *m2, size_t columns)
+BN_INLINE bool any_cancelled(const double *m2, size_t columns)
 {
-    bool any = false;
-    for (size_t j = 0; j < columns; j++) any |= m2[j] < 0;
-    return any;
+    int64_t any = 0; /* as wide as a double: a vector of these is one comparison */
+    for (size_t j = 0; j < columns; j++) any |= m2[j] < 0 ? -1 : 0;
+    return any != 0;
 }
 
 /* Where squares are exact, one trip does unless a column cancels; where they are not, every column is summed again. */
@@ -165,13 +165,13 @@ static void moments(const void *px, size_t stride, size_t rows, size_t columns, 
 {
     enum { ROOM = BN_STRIP_BYTES / sizeof(stored) };
     const stored *const x = px;
-    const double n = (double)rows;
+    const double share = 1 / (double)rows;
     double s[ROOM], q[ROOM];
 
     add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, x, stride, rows, columns, lanes, s, s, q);
     for (size_t j = 0; j < columns; j++) {
-        const double shift = s[j] / n, square = s[j] * shift, rest = q[j] - square;
-        mean[j] = shift;
+        const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
+        mean[j] = about;
         m2[j] = BN_EXACT_SQUARES && square <= cancels * rest ? rest : -1;
     }
     for (size_t j = 0; j < columns; j += BN_GROUP) {
@@ -197,7 +197,7 @@ BN_INLINE void add_gradient_rows(const stored *x, size_t x_stride, const stored 
 BN_INLINE void add_gradient_group(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
                                   size_t columns, const double *mean, double *s, double *q)
 {
-    const size_t ahead = rows_ahead(x_stride, rows), ahead_dy = rows_ahead(dy_stride, rows), share = rows * VD;
+    const size_t ahead = rows_ahead(x_stride, TOGETHER), ahead_dy = rows_ahead(dy_stride, TOGETHER), share = rows * VD;
     size_t j = 0;
 
     for (size_t r = 0; r < rows; r++) {
