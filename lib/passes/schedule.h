@@ -15,6 +15,7 @@ typedef struct bn_schedule {
     bool resident; /* all rows of a strip stay in L2: each strip is finished by one thread, without nodes */
     bool stream;   /* write with stores that pass the cache by */
     size_t strip;  /* columns of a tile */
+    size_t group;  /* chunks that a thread reduces to one node by itself: a power of two */
 } bn_schedule;
 
 /* Whether the shape is walked by resident strips. A matter of the shape alone, so that the workspace is too. */

@@ -5,7 +5,7 @@ typedef struct walk {
     const bn_work *work;
     const bn_operation *operation;
     const bn_schedule *schedule;
-    size_t strips;
+    size_t strips, groups;
 } walk;
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -62,17 +62,23 @@ static void resident(void *context, int thread, int team)
     for (size_t i = k->strips * t / n; i < k->strips * (t + 1) / n; i++) resident_strip(k, i);
 }
 
-/* Tasks are numbered strip by strip within chunk by chunk. */
+/* The first chunk of a task; of the one past the last, the number of chunks. Tasks are numbered strip by strip within
+ * group of chunks by group of chunks. */
+static size_t first_chunk(const walk *k, size_t group) { return least(group * k->schedule->group, k->work->plan.chunks); }
+
+static size_t first_block(const bn_plan *p, size_t chunk) { return least(chunk * p->chunk_blocks, p->blocks); }
+
 static void reduce_task(const walk *k, size_t task)
 {
     const bn_work *const w = k->work;
-    const size_t chunk = task / k->strips, column = task % k->strips * k->schedule->strip;
+    const size_t group = task / k->strips, chunk = first_chunk(k, group);
+    const size_t column = task % k->strips * k->schedule->strip;
     const size_t columns = least(k->schedule->strip, w->plan.columns - column);
-    const size_t from = chunk * w->plan.chunk_blocks, to = least(from + w->plan.chunk_blocks, w->plan.blocks);
     double *const node = node_of(w, chunk) + column;
     double scratch[BN_SCRATCH];
 
-    reduce(k, from, to, column, columns, node, node + w->plan.columns, scratch);
+    reduce(k, first_block(&w->plan, chunk), first_block(&w->plan, first_chunk(k, group + 1)), column, columns, node,
+           node + w->plan.columns, scratch);
 }
 
 /* Merges the chunks of some columns, level by level, into the first; neighbours are aligned nodes. */
@@ -81,10 +87,10 @@ static void merge_chunks(const walk *k, size_t column, size_t columns)
     const bn_work *const w = k->work;
     const bn_plan *const p = &w->plan;
 
-    for (size_t step = 1; step < p->chunks; step *= 2)
+    for (size_t step = k->schedule->group; step < p->chunks; step *= 2)
         for (size_t i = 0; i + step < p->chunks; i += 2 * step) {
-            const size_t from = i * p->chunk_blocks, middle = (i + step) * p->chunk_blocks;
-            const size_t to = least((i + 2 * step) * p->chunk_blocks, p->blocks);
+            const size_t from = first_block(p, i), middle = first_block(p, i + step);
+            const size_t to = first_block(p, i + 2 * step);
             double *const left = node_of(w, i) + column, *const right = node_of(w, i + step) + column;
             k->operation->merge(columns, rows_between(p, from, middle), left, left + p->columns,
                                 rows_between(p, middle, to), right, right + p->columns);
@@ -102,10 +108,8 @@ static void element_tasks(const walk *k, size_t from, size_t to)
     size_t prepared = k->strips;
 
     for (size_t task = to; task-- > from;) {
-        const size_t chunk = task / k->strips, strip = task % k->strips;
+        const size_t group = task / k->strips, strip = task % k->strips;
         const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, p->columns - column);
-        const size_t row = bn_plan_row(p, chunk * p->chunk_blocks);
-        const size_t end = bn_plan_row(p, least((chunk + 1) * p->chunk_blocks, p->blocks));
         if (strip != prepared) {
             const bool first_trip = k->operation->block;
             double *const a = first_trip ? node_of(w, 0) + column : finished;
@@ -114,14 +118,17 @@ static void element_tasks(const walk *k, size_t from, size_t to)
             k->operation->prepare(w, column, columns, a, b, &c);
             prepared = strip;
         }
-        elements(k, row, end - row, column, &c);
+        for (size_t chunk = first_chunk(k, group + 1); chunk-- > first_chunk(k, group);) {
+            const size_t row = bn_plan_row(p, first_block(p, chunk));
+            elements(k, row, bn_plan_row(p, first_block(p, chunk + 1)) - row, column, &c);
+        }
     }
 }
 
 static void streamed(void *context, int thread, int team)
 {
     const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team, tasks = k->strips * k->work->plan.chunks;
+    const size_t t = (size_t)thread, n = (size_t)team, tasks = k->strips * k->groups;
     const size_t from = tasks * t / n, to = tasks * (t + 1) / n;
     const size_t columns = k->work->plan.columns, groups = (columns + 7) / 8; /* of doubles in a cache line */
     const size_t column = groups * t / n * 8, end = least(groups * (t + 1) / n * 8, columns);
@@ -150,6 +157,8 @@ size_t bn_node_bytes(const bn_plan *p, size_t value)
 
 void bn_walk(const bn_work *work, const bn_operation *operation, const bn_schedule *schedule)
 {
-    walk k = {work, operation, schedule, (work->plan.columns + schedule->strip - 1) / schedule->strip};
+    const bn_plan *const p = &work->plan;
+    walk k = {work, operation, schedule, (p->columns + schedule->strip - 1) / schedule->strip,
+              (p->chunks + schedule->group - 1) / schedule->group};
     bn_parallel(schedule->threads, schedule->resident ? resident : streamed, &k);
 }

@@ -14,7 +14,7 @@
 enum {
     BN_CHAIN = 64,       /* rows of a lane in a block: the proven error of a sum is 64 + 2 log2(blocks) units */
     BN_WIDE = 64,        /* columns from which a row fills the vectors by itself */
-    BN_CHUNK_ROWS = 256, /* a stored node costs 16 bytes a column: 1.6 % of 256 rows of float */
+    BN_CHUNK_ROWS = 128, /* a stored node costs 16 bytes a column: 3.1 % of 128 rows of float */
     BN_CHUNKS = 512      /* merging chunks must stay cheap beside reading them */
 };
 
