@@ -148,7 +148,15 @@ const void *bn_at(const bn_work *w, const void *array, size_t row, size_t stride
     return (const char *)array + (row * stride + column) * w->value;
 }
 
-size_t bn_rows_side_by_side(const bn_work *w) { return w->plan.lanes == 1 ? 1 : least(64 / w->value, w->plan.rows); }
+size_t bn_rows_side_by_side(const bn_work *w)
+{
+    const size_t columns = w->plan.columns, most = least(BN_STRIP_BYTES / w->value / columns, w->plan.rows / 8);
+    size_t lines = 1; /* rows that make whole cache lines */
+
+    while (lines * columns * w->value % 64 != 0) lines *= 2;
+    if (most < lines) return most > 0 ? most : 1;
+    return least(most, 512 / columns + lines) / lines * lines;
+}
 
 size_t bn_node_bytes(const bn_plan *p, size_t value)
 {
