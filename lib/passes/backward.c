@@ -31,7 +31,7 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     const size_t dense = w->plan.columns;
 
     c->columns = columns;
-    c->repeat = d->x_stride == dense && d->dy_stride == dense && d->dx_stride == dense ? bn_rows_side_by_side(w) : 1;
+    c->repeat = d->x_stride == dense && d->dy_stride == dense && d->dx_stride == dense ? bn_rows_side_by_side(w, columns) : 1;
     c->mean = b->mean + column;
     c->invstd = b->invstd + column;
     c->gamma = b->gamma ? (const char *)b->gamma + column * w->param : NULL;

@@ -37,7 +37,7 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     const bool dense = w->desc->x_stride == w->plan.columns && w->desc->y_stride == w->plan.columns;
 
     c->columns = columns;
-    c->repeat = dense ? bn_rows_side_by_side(w) : 1;
+    c->repeat = dense ? bn_rows_side_by_side(w, columns) : 1;
     c->mean = mean;
     c->invstd = invstd;
     c->gamma = b->gamma ? (const char *)b->gamma + column * w->param : NULL;

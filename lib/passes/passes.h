@@ -22,8 +22,9 @@ typedef struct bn_work {
 /* Where a value of x, y, dx or dy stands. */
 const void *bn_at(const bn_work *work, const void *array, size_t row, size_t stride, size_t column);
 
-/* Rows of a narrow dense matrix that the element pass takes as one: as many as make whole cache lines. */
-size_t bn_rows_side_by_side(const bn_work *work);
+/* Rows of a dense matrix that the element pass takes as one, where the strip is all its columns: as many as make whole
+ * cache lines, and a few hundred values, so that the ends of rows do not count. */
+size_t bn_rows_side_by_side(const bn_work *work, size_t columns);
 
 typedef struct bn_operation {
     /* The node of one block for columns [column, column + columns). NULL where there is no first trip: finish then

@@ -148,9 +148,10 @@ const void *bn_at(const bn_work *w, const void *array, size_t row, size_t stride
     return (const char *)array + (row * stride + column) * w->value;
 }
 
-size_t bn_rows_side_by_side(const bn_work *w)
+size_t bn_rows_side_by_side(const bn_work *w, size_t columns)
 {
-    const size_t columns = w->plan.columns, most = least(BN_STRIP_BYTES / w->value / columns, w->plan.rows / 8);
+    if (columns != w->plan.columns) return 1;
+    const size_t most = least(BN_STRIP_BYTES / w->value / columns, w->plan.rows / 8);
     size_t lines = 1; /* rows that make whole cache lines */
 
     while (lines * columns * w->value % 64 != 0) lines *= 2;
