@@ -7,7 +7,7 @@ enum {
     RESIDENT_BYTES = 384 << 10, /* of a strip's arrays: leaves room in an L2 of 512 KB and more */
     RESIDENT_ROWS = 512,        /* more leave strips so narrow that they are read at the pace of single lines */
     RESIDENT_ROW = 16 << 10,    /* bytes of a row from which on threads can own columns: see threads_worth */
-    THREAD_BYTES = 64 << 10,    /* read and written by a thread before its start has paid: some 3 microseconds */
+    THREAD_BYTES = 320 << 10,   /* read and written by a thread before its start has paid: 2 threads may lose at 512 KB */
     TASKS_PER_THREAD = 4,       /* so that the largest share is at most a fifth above the mean */
     LINE = 16                   /* columns; a cache line of floats, which no two threads should write */
 };
