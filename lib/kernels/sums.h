@@ -252,14 +252,15 @@ static void gradient_sums(const void *x, size_t x_stride, const void *dy, size_t
 {
     enum { ROOM = BN_STRIP_BYTES / sizeof(stored) };
     const size_t room = (lanes * columns + VD - 1) / VD * VD;
-    double m[ROOM], s[ROOM], q[ROOM];
+    double s[ROOM], q[ROOM];
 
-    memcpy(m, mean, columns * sizeof *m);
     memset(s, 0, room * sizeof *s);
     memset(q, 0, room * sizeof *q);
     if (lanes == 1) {
-        add_gradient_block(x, x_stride, dy, dy_stride, rows, columns, m, s, q);
+        add_gradient_block(x, x_stride, dy, dy_stride, rows, columns, mean, s, q);
     } else {
+        double m[BN_LANES_MOST];
+        memcpy(m, mean, columns * sizeof *m);
         spread(m, lanes, columns);
         add_gradient_lanes(x, x_stride, dy, dy_stride, rows, columns, lanes, m, s, q);
         fold(s, lanes, columns);

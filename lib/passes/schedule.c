@@ -48,7 +48,7 @@ static size_t levels(size_t blocks)
 /* The widest tile that scratch, L1 and, for resident strips, L2 allow. */
 static size_t widest_strip(const bn_plan *p, size_t value, bool resident, size_t blocks)
 {
-    const size_t nodes = levels(blocks);
+    const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
     size_t most = BN_STRIP_BYTES / value;
 
     if (nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));

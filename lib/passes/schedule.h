@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Doubles of scratch that a thread has for the nodes below the one that it works on; the kernels take 24 KB more. */
+/* Doubles of scratch that a thread has for nodes. With what the kernels and the coefficients take, a thread's stack
+ * grows by less than 64 KB. */
 enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
 
 typedef struct bn_schedule {

@@ -39,20 +39,25 @@ static void elements(const walk *k, size_t row, size_t rows, size_t column, bn_c
     k->operation->elements(k->work, row, rows, column, c, k->schedule->stream);
 }
 
+/* Apart, so that the coefficients do not stand on the stack beside what the sums need there. */
+static __attribute__((noinline)) void resident_elements(const walk *k, size_t column, size_t columns, const double *a,
+                                                        const double *b)
+{
+    bn_coefficients c;
+    k->operation->prepare(k->work, column, columns, a, b, &c);
+    elements(k, 0, k->work->plan.rows, column, &c);
+}
+
 /* A strip from end to end: sums and elements while its rows are in cache. */
 static void resident_strip(const walk *k, size_t strip)
 {
     const bn_work *const w = k->work;
     const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, w->plan.columns - column);
-    double node[2 * BN_STRIP], scratch[BN_SCRATCH];
-    double *const a = node, *const b = node + columns;
+    double scratch[BN_SCRATCH], *const a = scratch, *const b = a + columns;
 
-    if (k->operation->block) reduce(k, 0, w->plan.blocks, column, columns, a, b, scratch);
+    if (k->operation->block) reduce(k, 0, w->plan.blocks, column, columns, a, b, b + columns);
     k->operation->finish(w, column, columns, a, b);
-    if (!k->operation->elements) return;
-    bn_coefficients c;
-    k->operation->prepare(w, column, columns, a, b, &c);
-    elements(k, 0, w->plan.rows, column, &c);
+    if (k->operation->elements) resident_elements(k, column, columns, a, b);
 }
 
 static void resident(void *context, int thread, int team)
