@@ -36,6 +36,7 @@ static size_t tiles_of(const bnorm_desc *desc)
     return plan.chunks * (plan.lanes > 1 ? 1 : (desc->features + 63) / 64);
 }
 
+#ifdef _OPENMP
 static int team_of(const bnorm_desc *desc, enum operation operation, int threads)
 {
     bnorm_desc d = *desc;
@@ -47,6 +48,7 @@ static int team_of(const bnorm_desc *desc, enum operation operation, int threads
     problem_free(&p);
     return bn_last_team();
 }
+#endif
 
 /* Tall, wide, neither: split by rows, by columns, by both. Each has at least 4 tiles and is worth a second thread. */
 CASE(sameness, threads)
