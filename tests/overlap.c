@@ -149,6 +149,8 @@ CASE(overlap, allowed)
     p.buffers = sound;
     p.buffers.dy = p.buffers.x;
     CHECK(call(BACKWARD, &d, &p.buffers) == BNORM_OK, "dy is x, both only read");
+    p.buffers.dx = (void *)p.buffers.x;
+    CHECK(call(BACKWARD, &d, &p.buffers) == BNORM_OVERLAP, "dx is dy, but x too");
     p.buffers = sound;
     p.buffers.dx = p.buffers.y;
     CHECK(call(BACKWARD, &d, &p.buffers) == BNORM_OK, "backward does not use y");
