@@ -1,6 +1,7 @@
 #include "variant.h"
 
 #include "check.h"
+#include "random.h"
 
 struct work {
     enum operation operation;
@@ -108,4 +109,46 @@ void check_same(const struct digests *a, const struct digests *b, const char *wh
     same(a->dx, b->dx, what, "dx");
     same(a->dgamma, b->dgamma, what, "dgamma");
     same(a->dbeta, b->dbeta, what, "dbeta");
+}
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static uint64_t hash_of(const bnorm_desc *desc, const struct input *input, const struct variant *variant)
+{
+    const struct digests d = variant_run(desc, input, variant);
+    const uint64_t parts[] = {d.training_y,  d.inference_y, d.mean,   d.invstd, d.running_mean,
+                              d.running_var, d.dx,          d.dgamma, d.dbeta};
+    uint64_t all = 0;
+    for (size_t n = 0; n < LENGTH(parts); n++) all = random_bits(all, parts[n]);
+    return all;
+}
+
+uint64_t variant_hash(bool large)
+{
+    static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
+    static const struct input inputs[] = {
+        {.pattern = RANDOM}, {.pattern = OUTLIER_FIRST, .ratio = 2}, {.pattern = RANDOM, .scale = 1e-30}};
+    static const size_t shapes[][3] = {{2, 1, 1},    {3, 5, 1},    {200, 3, 1},   {64, 16, 1},
+                                       {129, 67, 1}, {5000, 3, 1}, {30, 1029, 1}, {4096, 64, 1},
+                                       {3, 12, 100}, {300, 17, 1}, {1, 31, 77}};
+    static const struct variant variants[] = {
+        {.threads = 1},
+        {.threads = 2, .shift = 1, .x_padding = 3, .y_padding = 1, .dx_padding = 2, .dy_padding = 5},
+        {.threads = 1, .y_in_place = true, .dx_in_place = true}};
+    uint64_t all = 0;
+    for (size_t t = 0; t < LENGTH(types); t++)
+        for (size_t i = 0; i < LENGTH(inputs); i++)
+            for (size_t v = 0; v < LENGTH(variants); v++) {
+                for (size_t features = 1; features < 70; features++) {
+                    const bnorm_desc d = bnorm_matrix(types[t], 2 + features % 11, features);
+                    all = random_bits(all, hash_of(&d, &inputs[i], &variants[v]));
+                }
+                for (size_t s = 0; s < LENGTH(shapes); s++) {
+                    if (!large && shapes[s][0] * shapes[s][1] > 20000) continue;
+                    const bnorm_desc d =
+                        bnorm_image(types[t], BNORM_CHANNELS_LAST, shapes[s][0], shapes[s][1], shapes[s][2]);
+                    all = random_bits(all, hash_of(&d, &inputs[i], &variants[v]));
+                }
+            }
+    return all;
 }

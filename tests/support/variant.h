@@ -24,4 +24,8 @@ struct digests variant_run(const bnorm_desc *desc, const struct input *input, co
 /* The same in all that both were asked for. */
 void check_same(const struct digests *a, const struct digests *b, const char *what);
 
+/* A number for the bits of a fixed set of problems, the same on every machine: every tail of a vector, shapes of one and
+ * of many blocks; dense, padded and misaligned, in place. The large shapes take an emulator seconds. */
+uint64_t variant_hash(bool large);
+
 #endif
