@@ -55,8 +55,8 @@ static bnorm_desc resolved(const bnorm_desc *d)
 /* The six strides of a resolved description. */
 static void strides_of(const bnorm_desc *r, size_t strides[6])
 {
-    const size_t all[6] = {r->x_stride, r->y_stride, r->dx_stride, r->dy_stride, r->residual_stride,
-                           r->dresidual_stride};
+    const size_t all[6] = {r->x_stride,  r->y_stride,        r->dx_stride,
+                           r->dy_stride, r->residual_stride, r->dresidual_stride};
     memcpy(strides, all, sizeof all);
 }
 
@@ -259,10 +259,10 @@ bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows)
 
 #define NAME(status) [status] = #status
 static const char *const names[] = {
-    NAME(BNORM_OK),           NAME(BNORM_NULL),        NAME(BNORM_UNKNOWN_ABI), NAME(BNORM_UNKNOWN_ISA),
-    NAME(BNORM_BAD_ENUM),     NAME(BNORM_UNSUPPORTED), NAME(BNORM_NO_FEATURES), NAME(BNORM_OVERFLOW),
-    NAME(BNORM_BAD_STRIDE),   NAME(BNORM_BAD_EPS),     NAME(BNORM_BAD_UPDATE_RATE), NAME(BNORM_BAD_THREADS),
-    NAME(BNORM_ONE_VALUE),    NAME(BNORM_OVERLAP),     NAME(BNORM_X_OVERWRITTEN),   NAME(BNORM_WORKSPACE),
+    NAME(BNORM_OK),         NAME(BNORM_NULL),        NAME(BNORM_UNKNOWN_ABI),     NAME(BNORM_UNKNOWN_ISA),
+    NAME(BNORM_BAD_ENUM),   NAME(BNORM_UNSUPPORTED), NAME(BNORM_NO_FEATURES),     NAME(BNORM_OVERFLOW),
+    NAME(BNORM_BAD_STRIDE), NAME(BNORM_BAD_EPS),     NAME(BNORM_BAD_UPDATE_RATE), NAME(BNORM_BAD_THREADS),
+    NAME(BNORM_ONE_VALUE),  NAME(BNORM_OVERLAP),     NAME(BNORM_X_OVERWRITTEN),   NAME(BNORM_WORKSPACE),
     NAME(BNORM_NO_MEMORY)};
 #undef NAME
 

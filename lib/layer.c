@@ -17,8 +17,10 @@ struct bnorm_layer {
 static void fill(void *p, bnorm_dtype dtype, size_t n, double value)
 {
     for (size_t i = 0; i < n; i++) {
-        if (dtype == BNORM_F64) ((double *)p)[i] = value;
-        else ((float *)p)[i] = (float)value;
+        if (dtype == BNORM_F64)
+            ((double *)p)[i] = value;
+        else
+            ((float *)p)[i] = (float)value;
     }
 }
 
@@ -66,18 +68,15 @@ void bnorm_layer_destroy(bnorm_layer *l)
     free(l);
 }
 
-/* Room that lasts from call to call. */
-static bnorm_status make_room(bnorm_layer *l, const bnorm_desc *d)
+/* Room that lasts from call to call. Where there is none, the call looks for its own, and reports what is wrong. */
+static void make_room(bnorm_layer *l, const bnorm_desc *d)
 {
     size_t bytes;
-    const bnorm_status s = bnorm_workspace_size(d, &bytes);
 
-    if (s != BNORM_OK || bytes <= l->workspace_size) return s;
-    void *const more = realloc(l->workspace, bytes);
-    if (!more) return BNORM_NO_MEMORY;
-    l->workspace = more;
-    l->workspace_size = bytes;
-    return BNORM_OK;
+    if (bnorm_workspace_size(d, &bytes) != BNORM_OK || bytes <= l->workspace_size) return;
+    free(l->workspace);
+    l->workspace = malloc(bytes);
+    l->workspace_size = l->workspace ? bytes : 0;
 }
 
 static bnorm_buffers buffers_of(const bnorm_layer *l)
@@ -99,14 +98,13 @@ bnorm_status bnorm_layer_forward(bnorm_layer *l, size_t batch, const void *x, vo
     if (!l) return BNORM_NULL;
     bnorm_desc d = l->desc;
     d.batch = batch;
-    bnorm_status s = make_room(l, &d);
-    if (s != BNORM_OK) return batch > 0 && (!x || !y) ? BNORM_NULL : s;
+    make_room(l, &d);
 
     bnorm_buffers b = buffers_of(l);
     b.x = x;
     b.y = y;
     if (!training) return bnorm_forward_inference(&d, &b);
-    s = bnorm_forward_training(&d, &b);
+    const bnorm_status s = bnorm_forward_training(&d, &b);
     if (s != BNORM_OK) return s;
     l->saved = true;
     l->saved_batch = batch;
@@ -119,8 +117,7 @@ bnorm_status bnorm_layer_backward(bnorm_layer *l, const void *x, const void *dy,
     if (!l || !l->saved) return BNORM_NULL;
     bnorm_desc d = l->desc;
     d.batch = l->saved_batch;
-    const bnorm_status s = make_room(l, &d);
-    if (s != BNORM_OK) return s;
+    make_room(l, &d);
 
     bnorm_buffers b = buffers_of(l);
     b.x = x;

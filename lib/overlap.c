@@ -28,8 +28,10 @@ static bool share_by_walking(bn_span a, bn_span b)
         const intptr_t ra = first(a) + (intptr_t)(i * a.stride), rb = first(b) + (intptr_t)(j * b.stride);
         const intptr_t end_a = ra + (intptr_t)a.width, end_b = rb + (intptr_t)b.width;
         if (ra < end_b && rb < end_a) return true;
-        if (end_a <= rb) i++;
-        else j++;
+        if (end_a <= rb)
+            i++;
+        else
+            j++;
     }
     return false;
 }

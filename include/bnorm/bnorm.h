@@ -28,6 +28,9 @@
  * Sums are taken in double, by blocks of rows that are merged in a fixed tree, so a call gives the same bits for any
  * number of threads, any instruction set, any stride and any alignment. A NaN or Inf stays in its feature.
  *
+ * Built in this version: BNORM_F32 and BNORM_F64, BNORM_CHANNELS_LAST, BNORM_IDENTITY. The other values, residual and
+ * dresidual are declared, and answer BNORM_UNSUPPORTED.
+ *
  * Every call is thread safe: calls on different arrays may run at the same time. No call aborts, exits or prints.
  *
  * ---- 2. A first program ---------------------------------------------------------------------------------------------
@@ -164,9 +167,9 @@ typedef enum bnorm_status {
     BNORM_OK = 0,
     BNORM_NULL,            /* a required pointer is NULL, or one of a pair is */
     BNORM_UNKNOWN_ABI,     /* desc->abi is not one that this library knows: use the constructors */
-    BNORM_UNKNOWN_ISA,     /* the environment variable BNORM_ISA names no instruction set */
+    BNORM_UNKNOWN_ISA,     /* the environment variable BNORM_ISA names no instruction set; empty is as good as unset */
     BNORM_BAD_ENUM,        /* dtype, layout or activation has no declared value */
-    BNORM_UNSUPPORTED,     /* a declared value or array that this version does not build */
+    BNORM_UNSUPPORTED,     /* a declared value or array that this version does not build: see section 1 */
     BNORM_NO_FEATURES,     /* features is 0 */
     BNORM_OVERFLOW,        /* the size of an array in bytes exceeds PTRDIFF_MAX */
     BNORM_BAD_STRIDE,      /* a stride is smaller than what it steps over */
@@ -205,18 +208,26 @@ BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bno
  *
  *     dbeta[c] = sum(dy)    dgamma[c] = sum(dy * xhat)    dx = gamma * invstd * (dy - dbeta / M - xhat * dgamma / M)
  *
- * dbeta and dgamma are written, not added to. dx may be dy. Trips over memory: read x and dy, write dx, and read x and
- * dy again where they did not stay in the cache. */
+ * dbeta and dgamma are written, not added to. dx may be dy. There is no backward of inference.
+ * Trips over memory: read x and dy, write dx, and read x and dy again where they did not stay in the cache. */
 BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* ---- 7. A layer that owns its arrays ----------------------------------------------------------------------------- */
 
 /* gamma 1, beta 0, running mean 0, running variance 1, saved statistics and gradients. One layer serves one thread at
- * a time; different layers may be used at the same time. */
+ * a time; different layers may be used at the same time.
+ *
+ *     bnorm_desc d = bnorm_matrix(BNORM_F32, 0, C);              // the batch comes with each call
+ *     bnorm_layer *l;
+ *     bnorm_layer_create(&l, &d);
+ *     bnorm_layer_forward(l, N, x, y, true);                     // keep x: backward reads it
+ *     bnorm_layer_backward(l, x, dy, dx);                        // writes dgamma and dbeta too
+ *     bnorm_layer_forward(l, N, x, y, false);                    // inference
+ *     bnorm_layer_destroy(l); */
 typedef struct bnorm_layer bnorm_layer;
 
-/* Copies the description, whose batch is ignored. *layer is written on success only. Errors: those of the description,
- * BNORM_NO_MEMORY. */
+/* Copies the description, whose batch is ignored; its strides, options and threads apply to every call. *layer is
+ * written on success only. Errors: BNORM_NULL, those of the description, BNORM_NO_MEMORY. */
 BNORM_API bnorm_status bnorm_layer_create(bnorm_layer **layer, const bnorm_desc *desc);
 
 /* Takes NULL. */
@@ -225,9 +236,9 @@ BNORM_API void bnorm_layer_destroy(bnorm_layer *layer);
 /* bnorm_forward_training or bnorm_forward_inference on a batch of any size. */
 BNORM_API bnorm_status bnorm_layer_forward(bnorm_layer *layer, size_t batch, const void *x, void *y, bool training);
 
-/* bnorm_backward of the last training forward that succeeded, whose x it wants again: the layer keeps no copy. Before
- * any such forward there are no saved statistics: BNORM_NULL. If it had y == x, backward with that x is refused:
- * BNORM_X_OVERWRITTEN. */
+/* bnorm_backward of the last training forward that succeeded, whose x it wants again: the layer keeps no copy. dx may
+ * be dy, or NULL. Before any such forward there are no saved statistics: BNORM_NULL. If it had y == x, backward with
+ * that x is refused: BNORM_X_OVERWRITTEN. */
 BNORM_API bnorm_status bnorm_layer_backward(bnorm_layer *layer, const void *x, const void *dy, void *dx);
 
 /* The layer's own arrays of C floats, or doubles with BNORM_F64, to read and to write (an optimiser's step, a
@@ -251,7 +262,7 @@ BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
 
 /* ---- 9. Text ----------------------------------------------------------------------------------------------------- */
 
-/* "BNORM_OK", ...; "unknown status" for a value that is none. */
+/* "BNORM_OK", ...: the name, whose meaning section 5 has; "unknown status" for a value that is none. */
 BNORM_API const char *bnorm_status_string(bnorm_status status);
 
 /* "major.minor.patch" */

@@ -36,7 +36,7 @@ static int first_allowed(const char *asked)
 static int choose(void)
 {
     const char *const asked = getenv("BNORM_ISA");
-    int i = asked ? first_allowed(asked) : 0;
+    int i = asked && *asked ? first_allowed(asked) : 0;
 
     while (i + 1 < SETS && !bn_machine_has(sets[i].name)) i++;
     return i;

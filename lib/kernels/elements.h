@@ -9,7 +9,10 @@ enum { TABLE_ROOM = BN_STRIP_BYTES / sizeof(real) };
 enum { HIGH, LOW, SCALE, SHIFT, SLOPE = SHIFT, MEAN_DY };
 
 BN_INLINE real *row(bn_coefficients *c, int k) { return (real *)c->table + (size_t)k * TABLE_ROOM; }
-BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return (const real *)c->table + (size_t)k * TABLE_ROOM; }
+BN_INLINE const real *row_of(const bn_coefficients *c, int k)
+{
+    return (const real *)c->table + (size_t)k * TABLE_ROOM;
+}
 
 /* A factor that float multiplies by without fear of overflow or of lost bits. NaN is as good here as anywhere. */
 BN_INLINE bool comfortable(double factor)
@@ -88,9 +91,12 @@ enum { PART, WHOLE, STREAM }; /* how a vector is stored */
 
 BN_INLINE void put(stored *p, vr v, size_t part, int how)
 {
-    if (how == STREAM) y_stream(p, v);
-    else if (how == WHOLE) y_store(p, v);
-    else y_store_part(p, v, part);
+    if (how == STREAM)
+        y_stream(p, v);
+    else if (how == WHOLE)
+        y_store(p, v);
+    else
+        y_store_part(p, v, part);
 }
 
 BN_INLINE void normalise_vector(const bn_coefficients *c, const stored *x, stored *y, size_t j, size_t part, int how)
@@ -142,8 +148,10 @@ static void normalise(const bn_coefficients *c, const void *px, size_t x_stride,
         return;
     }
     for (size_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
-        if (stream) normalise_row(c, x, x + ahead, y, STREAM);
-        else normalise_row(c, x, x + ahead, y, WHOLE);
+        if (stream)
+            normalise_row(c, x, x + ahead, y, STREAM);
+        else
+            normalise_row(c, x, x + ahead, y, WHOLE);
     }
     if (stream) bn_stream_fence();
 }
@@ -182,10 +190,9 @@ static void gradient_extreme(const bn_coefficients *c, const stored *x, size_t x
         for (size_t r = 0; r < rows; r++) {
             const stored v = x[r * x_stride + i], g = dy[r * dy_stride + i];
             const real d = v - row_of(c, HIGH)[j] - row_of(c, LOW)[j];
-            dx[r * dx_stride + i] =
-                comfortable(scale) && comfortable(slope)
-                    ? ((g - row_of(c, MEAN_DY)[j]) - d * row_of(c, SLOPE)[j]) * row_of(c, SCALE)[j]
-                    : (real)((((double)g - mean_dy) - ((double)v - c->mean[j]) * slope) * scale);
+            dx[r * dx_stride + i] = comfortable(scale) && comfortable(slope)
+                                        ? ((g - row_of(c, MEAN_DY)[j]) - d * row_of(c, SLOPE)[j]) * row_of(c, SCALE)[j]
+                                        : (real)((((double)g - mean_dy) - ((double)v - c->mean[j]) * slope) * scale);
         }
     }
 }
@@ -202,8 +209,10 @@ static void input_gradient(const bn_coefficients *c, const void *px, size_t x_st
         return;
     }
     for (size_t r = 0; r < rows; r++, x += x_stride, dy += dy_stride, dx += dx_stride) {
-        if (stream) gradient_row(c, x, x + ahead, dy, dy + ahead_dy, dx, STREAM);
-        else gradient_row(c, x, x + ahead, dy, dy + ahead_dy, dx, WHOLE);
+        if (stream)
+            gradient_row(c, x, x + ahead, dy, dy + ahead_dy, dx, STREAM);
+        else
+            gradient_row(c, x, x + ahead, dy, dy + ahead_dy, dx, WHOLE);
     }
     if (stream) bn_stream_fence();
 }

@@ -24,7 +24,7 @@ typedef struct bn_coefficients {
     bool extreme; /* some column's factors are outside float's comfortable range: it is computed in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;
-    double rows; /* M */
+    double rows;                                          /* M */
     _Alignas(64) unsigned char table[5 * BN_STRIP_BYTES]; /* the template's own */
 } bn_coefficients;
 

@@ -12,10 +12,7 @@ BN_INLINE vd load_some(const stored *p, size_t part) { return part == VD ? x_wid
 BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_load(p) : vd_load_part(p, part); }
 
 /* The sum of 1 or of TOGETHER vectors. */
-BN_INLINE vd total(const vd *v, size_t rows)
-{
-    return rows == 1 ? v[0] : (v[0] + v[1]) + (v[2] + v[3]);
-}
+BN_INLINE vd total(const vd *v, size_t rows) { return rows == 1 ? v[0] : (v[0] + v[1]) + (v[2] + v[3]); }
 
 /* One vector of columns over 1 or TOGETHER rows. Lanes beyond `part` add 0. */
 BN_INLINE void add_rows(int what, const stored *x, size_t stride, size_t rows, size_t part, const double *pivot,
@@ -49,8 +46,8 @@ BN_INLINE size_t rows_ahead(size_t stride, size_t least)
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
  * in the order of addresses, its share of a later group. */
-BN_INLINE void add_row_group(int what, const stored *x, size_t stride, size_t rows, size_t columns,
-                             const double *pivot, double *s, double *q)
+BN_INLINE void add_row_group(int what, const stored *x, size_t stride, size_t rows, size_t columns, const double *pivot,
+                             double *s, double *q)
 {
     const size_t ahead = rows_ahead(stride, TOGETHER), share = rows * VD;
     size_t j = 0;
@@ -97,8 +94,10 @@ BN_INLINE void add_lanes(int what, const stored *x, size_t stride, size_t rows, 
             pack(from, stride, here, columns, packed);
             from = packed;
         }
-        if (take > 0) add_block(what, from, wide, take, wide, pivot, s, q);
-        else add_row_group(what, from, wide, 1, here * columns, pivot, s, q);
+        if (take > 0)
+            add_block(what, from, wide, take, wide, pivot, s, q);
+        else
+            add_row_group(what, from, wide, 1, here * columns, pivot, s, q);
         r += here;
     }
 }
@@ -210,8 +209,7 @@ BN_INLINE void add_gradient_group(const stored *x, size_t x_stride, const stored
             add_gradient_rows(x + j, x_stride, dy + j, dy_stride, rows, VD, mean + j, s + j, q + j);
         }
     }
-    if (j < columns)
-        add_gradient_rows(x + j, x_stride, dy + j, dy_stride, rows, columns - j, mean + j, s + j, q + j);
+    if (j < columns) add_gradient_rows(x + j, x_stride, dy + j, dy_stride, rows, columns - j, mean + j, s + j, q + j);
 }
 
 BN_INLINE void add_gradient_block(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
@@ -241,8 +239,10 @@ BN_INLINE void add_gradient_lanes(const stored *x, size_t x_stride, const stored
             from = packed_x;
             from_dy = packed_dy;
         }
-        if (take > 0) add_gradient_block(from, wide, from_dy, wide, take, wide, mean, s, q);
-        else add_gradient_group(from, wide, from_dy, wide, 1, here * columns, mean, s, q);
+        if (take > 0)
+            add_gradient_block(from, wide, from_dy, wide, take, wide, mean, s, q);
+        else
+            add_gradient_group(from, wide, from_dy, wide, 1, here * columns, mean, s, q);
         r += here;
     }
 }

@@ -7,8 +7,8 @@ static void sums_of_block(const bn_work *w, size_t block, size_t column, size_t 
     const size_t row = bn_plan_row(&w->plan, block), rows = bn_plan_row(&w->plan, block + 1) - row;
     const size_t x_stride = w->desc->x_stride, dy_stride = w->desc->dy_stride;
     w->kernels->gradient_sums(bn_at(w, w->buffers->x, row, x_stride, column), x_stride,
-                              bn_at(w, w->buffers->dy, row, dy_stride, column), dy_stride, rows, columns,
-                              w->plan.lanes, w->buffers->mean + column, sum_dy, sum_dy_d);
+                              bn_at(w, w->buffers->dy, row, dy_stride, column), dy_stride, rows, columns, w->plan.lanes,
+                              w->buffers->mean + column, sum_dy, sum_dy_d);
 }
 
 static void *from_column(const bn_work *w, void *parameters, size_t column)
@@ -31,7 +31,8 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     const size_t dense = w->plan.columns;
 
     c->columns = columns;
-    c->repeat = d->x_stride == dense && d->dy_stride == dense && d->dx_stride == dense ? bn_rows_side_by_side(w, columns) : 1;
+    c->repeat =
+        d->x_stride == dense && d->dy_stride == dense && d->dx_stride == dense ? bn_rows_side_by_side(w, columns) : 1;
     c->mean = b->mean + column;
     c->invstd = b->invstd + column;
     c->gamma = b->gamma ? (const char *)b->gamma + column * w->param : NULL;
@@ -49,8 +50,8 @@ static void input_gradient(const bn_work *w, size_t row, size_t rows, size_t col
 
     w->kernels->input_gradient(c, bn_at(w, b->x, row, d->x_stride, column), repeat * d->x_stride,
                                bn_at(w, b->dy, row, d->dy_stride, column), repeat * d->dy_stride,
-                               (void *)bn_at(w, b->dx, row, d->dx_stride, column), repeat * d->dx_stride,
-                               rows / repeat, stream);
+                               (void *)bn_at(w, b->dx, row, d->dx_stride, column), repeat * d->dx_stride, rows / repeat,
+                               stream);
     if (rest == 0) return;
     row += rows - rest;
     c->repeat = rest;

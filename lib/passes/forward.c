@@ -62,8 +62,7 @@ static void normalise(const bn_work *w, size_t row, size_t rows, size_t column, 
 
 static void forward(const bn_work *w, const bn_operation *operation)
 {
-    const bn_schedule s =
-        bn_schedule_make(&w->plan, w->value, 2, w->buffers->y == w->buffers->x, w->desc->threads);
+    const bn_schedule s = bn_schedule_make(&w->plan, w->value, 2, w->buffers->y == w->buffers->x, w->desc->threads);
     bn_walk(w, operation, &s);
 }
 

@@ -7,15 +7,14 @@ enum {
     RESIDENT_BYTES = 384 << 10, /* of a strip's arrays: leaves room in an L2 of 512 KB and more */
     RESIDENT_ROWS = 512,        /* more leave strips so narrow that they are read at the pace of single lines */
     RESIDENT_ROW = 16 << 10,    /* bytes of a row from which on threads can own columns: see threads_worth */
-    THREAD_BYTES = 320 << 10,   /* read and written by a thread before its start has paid: 2 threads may lose at 512 KB */
+    THREAD_BYTES = 320 << 10,   /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
     TASKS_PER_THREAD = 4,       /* so that the largest share is at most a fifth above the mean */
     LINE = 16                   /* columns; a cache line of floats, which no two threads should write */
 };
 
 bool bn_schedule_resident(const bn_plan *p, size_t value)
 {
-    return p->chunks <= 1 ||
-           (p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW);
+    return p->chunks <= 1 || (p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW);
 }
 
 /* Small work does not even ask how many threads there are. Threads that own columns get a page of each row at least:
@@ -84,7 +83,8 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in
     const size_t nodes = divide_up(p->chunks, s.group);
     size_t strips =
         divide_up(p->columns, widest_strip(p, value, resident, resident ? p->blocks : s.group * p->chunk_blocks));
-    if (resident) strips = round_up(strips, threads);
+    if (resident)
+        strips = round_up(strips, threads);
     else if (threads > 1 && nodes * strips < TASKS_PER_THREAD * threads)
         strips = divide_up(TASKS_PER_THREAD * threads, nodes);
     s.strip = round_up(divide_up(p->columns, strips), LINE);

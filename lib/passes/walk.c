@@ -69,7 +69,10 @@ static void resident(void *context, int thread, int team)
 
 /* The first chunk of a task; of the one past the last, the number of chunks. Tasks are numbered strip by strip within
  * group of chunks by group of chunks. */
-static size_t first_chunk(const walk *k, size_t group) { return least(group * k->schedule->group, k->work->plan.chunks); }
+static size_t first_chunk(const walk *k, size_t group)
+{
+    return least(group * k->schedule->group, k->work->plan.chunks);
+}
 
 static size_t first_block(const bn_plan *p, size_t chunk) { return least(chunk * p->chunk_blocks, p->blocks); }
 
