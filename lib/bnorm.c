@@ -135,6 +135,7 @@ static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
     const bnorm_buffers *const b = w->buffers;
     const size_t rows = w->plan.rows, size = w->value, width = d->features * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
+    const size_t used = b->workspace_size < scratch ? b->workspace_size : scratch;
     arrays a = {.count = 0};
 
     if (call == TRAINING || call == INFERENCE) add(&a, b->y, rows, d->y_stride * size, width);
@@ -149,7 +150,7 @@ static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
         add(&a, b->dgamma, 1, params, params);
         add(&a, b->dbeta, 1, params, params);
     }
-    add(&a, b->workspace, 1, scratch, scratch);
+    add(&a, b->workspace, 1, used, used);
     a.written = a.count;
     add(&a, b->x, rows, d->x_stride * size, width);
     add(&a, b->gamma, 1, params, params);
@@ -213,7 +214,7 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
 
     if (call == TRAINING && w.plan.rows == 1) return BNORM_ONE_VALUE;
     if (arrays_overlap(call, &w, scratch)) return BNORM_OVERLAP;
-    if (call == BACKWARD && b->x && b->y == b->x) return BNORM_X_OVERWRITTEN;
+    if (call == BACKWARD && w.plan.rows > 0 && b->y == b->x) return BNORM_X_OVERWRITTEN;
     if (b->workspace && b->workspace_size < scratch) return BNORM_WORKSPACE;
     if (w.plan.rows == 0) {
         pass_empty(call, &w);

@@ -43,7 +43,14 @@ static void running(size_t columns, double eps, const void *running_mean, const 
     }
 }
 
-/* 1 - rate is rounded; what the rounding lost is added back, so that double keeps to two roundings too. */
+/* 1 - rate is rounded; what the rounding lost is added back, so that double keeps to two roundings too. Float needs it
+ * not, nor does a running statistic that has overflowed: it stays so. */
+BN_INLINE double moved(double old, double batch, double rate, double keep, double lost)
+{
+    const double more = sizeof(param) == sizeof(double) && isfinite(old) ? lost * old : 0;
+    return rate == 1 ? batch : keep * old + (rate * batch + more);
+}
+
 static void update(size_t columns, double rate, double divisor, const double *restrict mean, const double *restrict m2,
                    void *running_mean, void *running_var)
 {
@@ -52,8 +59,8 @@ static void update(size_t columns, double rate, double divisor, const double *re
 
     for (size_t j = 0; j < columns; j++) {
         const double var = m2[j] / divisor;
-        rm[j] = (param)(rate == 1 ? mean[j] : keep * (double)rm[j] + (rate * mean[j] + lost * (double)rm[j]));
-        rv[j] = (param)(rate == 1 ? var : keep * (double)rv[j] + (rate * var + lost * (double)rv[j]));
+        rm[j] = (param)moved((double)rm[j], mean[j], rate, keep, lost);
+        rv[j] = (param)moved((double)rv[j], var, rate, keep, lost);
     }
 }
 

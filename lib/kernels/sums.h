@@ -1,7 +1,7 @@
 /* Template: sums over the rows of one block, column by column, in double. Wants a vector and a dtype header.
  *
- * Eight rows at a time are added up in pairs, then to the sum; rows that are left at the end of a block one by one. So
- * the longest chain of additions in a block of 64 rows (of one lane) is 3 + 8, or 3 + 7 + 7 with rows left over. */
+ * Four rows at a time are added up in pairs, then to the sum; rows that are left at the end of a block one by one. So
+ * the longest chain of additions in a block of 64 rows (of one lane) is 2 + 16, or 2 + 15 + 3 with rows left over. */
 
 enum { TOGETHER = 4 };
 
@@ -131,7 +131,8 @@ BN_INLINE void add_tile(int what, const stored *x, size_t stride, size_t rows, s
 }
 
 /* A column cancels where the square of its mean exceeds its variance by this factor, or where they cannot be compared.
- * It leaves m2 a relative error of 18 * 2^(10 - 53) < 2^-38 at worst; the promise for invstd of float is 2^-30. */
+ * It leaves m2 a relative error of 64 * 2^(10 - 53) = 2^-37 at worst (squares are added one by one); the promise for
+ * invstd of float is 2^-30. */
 static const double cancels = 0x1p10;
 
 /* Sums a group of columns again, around the mean, and keeps what cancelled: where m2 is below 0. The mean of a constant
@@ -142,7 +143,7 @@ static void sum_again(const stored *x, size_t stride, size_t rows, size_t column
     double pivot[BN_LANES_MOST], s[BN_LANES_MOST], q[BN_LANES_MOST];
     const double n = (double)rows;
 
-    memcpy(pivot, mean, columns * sizeof *pivot);
+    for (size_t j = 0; j < columns; j++) pivot[j] = isfinite(mean[j]) ? mean[j] : (double)x[j]; /* the sum overflowed */
     add_tile(AROUND, x, stride, rows, columns, lanes, pivot, s, q);
     for (size_t j = 0; j < columns; j++) {
         const double shift = s[j] / n, rest = q[j] - s[j] * shift;

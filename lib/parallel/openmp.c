@@ -2,21 +2,31 @@
 #include "parallel/fpenv.h"
 
 #include <omp.h>
+#include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
+#include <stdbool.h>
 
 static _Thread_local int last_team = 1;
 
-/* The process in which a team was first made, 0 before. libgomp hangs where a child calls on the parent's team. */
-static atomic_int team_maker;
+/* libgomp hangs where a forked child calls on a team of its parent, made by whomever: children stay serial. */
+static atomic_bool forked;
+
+static void in_child(void) { atomic_store_explicit(&forked, true, memory_order_relaxed); }
+
+static __attribute__((constructor)) void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
+
+/* More threads than that cannot help, and where the system refuses one, libgomp ends the process. */
+static int sensible_threads(void)
+{
+    const int twice = 2 * omp_get_num_procs();
+    return twice > 16 ? twice : 16;
+}
 
 int bn_threads_most(int asked)
 {
-    const int most = asked > 0 ? asked : omp_get_max_threads();
-    const int maker = atomic_load_explicit(&team_maker, memory_order_relaxed);
-
-    if (most == 1 || omp_in_parallel()) return 1;
-    return maker != 0 && maker != getpid() ? 1 : most;
+    if (asked == 1 || omp_get_level() > 0 || atomic_load_explicit(&forked, memory_order_relaxed)) return 1;
+    const int most = asked > 0 ? asked : omp_get_max_threads(), sensible = sensible_threads();
+    return most < sensible ? most : sensible;
 }
 
 static void run(bn_body *body, void *context, int thread, int team)
@@ -33,8 +43,6 @@ void bn_parallel(int threads, bn_body *body, void *context)
     if (threads == 1) {
         run(body, context, 0, 1);
     } else {
-        int none = 0;
-        atomic_compare_exchange_strong(&team_maker, &none, getpid());
 #pragma omp parallel num_threads(threads)
         {
             const int thread = omp_get_thread_num(), team = omp_get_num_threads();

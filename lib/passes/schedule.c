@@ -78,9 +78,11 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in
     const size_t threads = (size_t)s.threads;
 
     s.group = chunks_to_a_node(p, value, threads);
-    if (p->lanes > 1) return s;
-
     const size_t nodes = divide_up(p->chunks, s.group);
+    if (p->lanes > 1) {
+        s.threads = (int)least(threads, nodes);
+        return s;
+    }
     size_t strips =
         divide_up(p->columns, widest_strip(p, value, resident, resident ? p->blocks : s.group * p->chunk_blocks));
     if (resident)
@@ -88,5 +90,6 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in
     else if (threads > 1 && nodes * strips < TASKS_PER_THREAD * threads)
         strips = divide_up(TASKS_PER_THREAD * threads, nodes);
     s.strip = round_up(divide_up(p->columns, strips), LINE);
+    s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (resident ? 1 : nodes));
     return s;
 }
