@@ -120,18 +120,27 @@ BN_INLINE void normalise_row(const bn_coefficients *c, const stored *x, const st
     if (j < columns) normalise_vector(c, x, y, j, columns - j, PART);
 }
 
+/* Rows with a column that is not comfortable: vectors as ever, then such columns again in double. y may be x, so its
+ * values are kept. */
 static void normalise_extreme(const bn_coefficients *c, const stored *x, size_t x_stride, stored *y, size_t y_stride,
                               size_t rows)
 {
-    for (size_t i = 0; i < c->columns * c->repeat; i++) {
-        const size_t j = i % c->columns;
-        const double scale = scale_of(c, j);
+    const size_t columns = c->columns * c->repeat;
+
+    for (size_t j = 0; j < columns; j += VR) {
+        const size_t part = part_of(j, columns);
+        bool plain = true;
+        for (size_t i = j; i < j + part; i++) plain &= comfortable(scale_of(c, i % c->columns));
         for (size_t r = 0; r < rows; r++) {
-            const stored v = x[r * x_stride + i];
-            y[r * y_stride + i] =
-                comfortable(scale)
-                    ? (v - row_of(c, HIGH)[j] - row_of(c, LOW)[j]) * row_of(c, SCALE)[j] + row_of(c, SHIFT)[j]
-                    : (real)(((double)v - c->mean[j]) * scale + beta_of(c, j));
+            const stored *const from = x + r * x_stride;
+            stored *const to = y + r * y_stride, before[VR];
+            memcpy(before, from + j, part * sizeof *before);
+            normalise_vector(c, from, to, j, part, part == VR ? WHOLE : PART);
+            for (size_t i = 0; !plain && i < part; i++) {
+                const size_t k = (j + i) % c->columns;
+                const double scale = scale_of(c, k);
+                if (!comfortable(scale)) to[j + i] = (real)(((double)before[i] - c->mean[k]) * scale + beta_of(c, k));
+            }
         }
     }
 }
@@ -181,18 +190,31 @@ BN_INLINE void gradient_row(const bn_coefficients *c, const stored *x, const sto
     if (j < columns) gradient_vector(c, x, dy, dx, j, columns - j, PART);
 }
 
+BN_INLINE bool comfortable_gradient(const bn_coefficients *c, size_t k)
+{
+    return comfortable(scale_of(c, k)) && comfortable(slope_of(c, k));
+}
+
+/* As normalise_extreme; dx may be dy. */
 static void gradient_extreme(const bn_coefficients *c, const stored *x, size_t x_stride, const stored *dy,
                              size_t dy_stride, stored *dx, size_t dx_stride, size_t rows)
 {
-    for (size_t i = 0; i < c->columns * c->repeat; i++) {
-        const size_t j = i % c->columns;
-        const double scale = scale_of(c, j), slope = slope_of(c, j), mean_dy = mean_dy_of(c, j);
+    const size_t columns = c->columns * c->repeat;
+
+    for (size_t j = 0; j < columns; j += VR) {
+        const size_t part = part_of(j, columns);
+        bool plain = true;
+        for (size_t i = j; i < j + part; i++) plain &= comfortable_gradient(c, i % c->columns);
         for (size_t r = 0; r < rows; r++) {
-            const stored v = x[r * x_stride + i], g = dy[r * dy_stride + i];
-            const real d = v - row_of(c, HIGH)[j] - row_of(c, LOW)[j];
-            dx[r * dx_stride + i] = comfortable(scale) && comfortable(slope)
-                                        ? ((g - row_of(c, MEAN_DY)[j]) - d * row_of(c, SLOPE)[j]) * row_of(c, SCALE)[j]
-                                        : (real)((((double)g - mean_dy) - ((double)v - c->mean[j]) * slope) * scale);
+            const stored *const from = x + r * x_stride, *const from_dy = dy + r * dy_stride;
+            stored *const to = dx + r * dx_stride, before[VR];
+            memcpy(before, from_dy + j, part * sizeof *before);
+            gradient_vector(c, from, from_dy, to, j, part, part == VR ? WHOLE : PART);
+            for (size_t i = 0; !plain && i < part; i++) {
+                const size_t k = (j + i) % c->columns;
+                const double d = (double)from[j + i] - c->mean[k], g = (double)before[i] - mean_dy_of(c, k);
+                if (!comfortable_gradient(c, k)) to[j + i] = (real)((g - d * slope_of(c, k)) * scale_of(c, k));
+            }
         }
     }
 }
