@@ -3,15 +3,11 @@
  *     driver                 all cases
  *     driver accuracy/ nan   those whose suite/name contains one of the words
  *     driver --list          their names
- *     driver --hash          a number for the bits of many results, the same on every machine; fails if the environment
- *                            variable BNORM_TEST_HASH has another
  *
  * Prints a line per case and, last, "N passed, N failed"; exits with 1 if any failed or none ran. */
 #include "support/check.h"
-#include "support/variant.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static bool wanted(const char *full_name, int words, char **word)
@@ -22,22 +18,8 @@ static bool wanted(const char *full_name, int words, char **word)
     return false;
 }
 
-static int print_hash(void)
-{
-    const char *const expected = getenv("BNORM_TEST_HASH");
-    char hash[17];
-    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)variant_hash(true));
-    puts(hash);
-    if (expected && strcmp(hash, expected) != 0) {
-        fprintf(stderr, "other bits: BNORM_TEST_HASH is \"%s\"\n", expected);
-        return 1;
-    }
-    return check_failures() > 0;
-}
-
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--hash") == 0) return print_hash();
     const bool list = argc > 1 && strcmp(argv[1], "--list") == 0;
     const int skip = list ? 2 : 1;
     int passed = 0, failed = 0;

@@ -13,3 +13,6 @@ static const struct {
     {3, 7, 500, 0xa60e1291629bd80c, 0xad97769b921af934},
     {9000, 1, 1, 0xc34b04898f962856, 0x5363793ab7b0526b},
 };
+
+/* variant_hash(true): every tail of a vector, strides, in place. */
+static const uint64_t hash_of_everything = 0x6981bdbf265e99eb;

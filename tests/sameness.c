@@ -102,6 +102,9 @@ CASE(sameness, committed_hashes)
             const uint64_t expected = types[t] == BNORM_F64 ? hashes[i].f64 : hashes[i].f32, h = hash_of(&found);
             CHECK(h == expected || getenv("BNORM_TEST_SEED"), "hash 0x%016llx", (unsigned long long)h);
         }
+    const uint64_t all = variant_hash(true);
+    CHECK(all == hash_of_everything || getenv("BNORM_TEST_SEED"), "hash of everything 0x%016llx",
+          (unsigned long long)all);
 }
 
 /* ---- strides, alignment, in place, workspace, optional outputs --------------------------------------------------- */
