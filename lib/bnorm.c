@@ -39,12 +39,22 @@ static bool product(size_t a, size_t b, size_t *out)
     return true;
 }
 
+/* Rows: pixels channels last, images channels first. Values of a row, side by side. Both fit, see overflows. */
+static size_t rows_of(const bnorm_desc *d)
+{
+    return d->layout == BNORM_CHANNELS_FIRST ? d->batch : d->batch * d->spatial;
+}
+static size_t row_values(const bnorm_desc *d)
+{
+    return d->layout == BNORM_CHANNELS_FIRST ? d->features * d->spatial : d->features;
+}
+
 /* Strides of 0 become what they stand for. */
 static bnorm_desc resolved(const bnorm_desc *d)
 {
     bnorm_desc r = *d;
-    if (r.x_stride == 0) r.x_stride = r.features;
-    if (r.y_stride == 0) r.y_stride = r.features;
+    if (r.x_stride == 0) r.x_stride = row_values(d);
+    if (r.y_stride == 0) r.y_stride = row_values(d);
     if (r.dx_stride == 0) r.dx_stride = r.x_stride;
     if (r.dy_stride == 0) r.dy_stride = r.y_stride;
     if (r.residual_stride == 0) r.residual_stride = r.y_stride;
@@ -60,15 +70,22 @@ static void strides_of(const bnorm_desc *r, size_t strides[6])
     memcpy(strides, all, sizeof all);
 }
 
-static bool overflows(const bnorm_desc *r)
+static bool overflows(const bnorm_desc *d)
 {
-    size_t rows, bytes, strides[6];
+    size_t bytes;
+    return !product(d->features, sizeof(double), &bytes) || !product(d->batch, d->spatial, &bytes) ||
+           !product(d->features, d->spatial, &bytes);
+}
 
-    if (!product(r->features, sizeof(double), &bytes) || !product(r->batch, r->spatial, &rows)) return true;
+/* Of a resolved description. */
+static bool arrays_overflow(const bnorm_desc *r)
+{
+    size_t bytes, strides[6];
+
     strides_of(r, strides);
     for (int i = 0; i < 6; i++) {
-        const size_t step = strides[i] > r->features ? strides[i] : r->features;
-        if (!product(rows, step, &bytes) || !product(bytes, value_bytes[r->dtype], &bytes)) return true;
+        const size_t step = strides[i] > row_values(r) ? strides[i] : row_values(r);
+        if (!product(rows_of(r), step, &bytes) || !product(bytes, value_bytes[r->dtype], &bytes)) return true;
     }
     return false;
 }
@@ -78,7 +95,7 @@ static bool bad_stride(const bnorm_desc *r)
     size_t strides[6];
     strides_of(r, strides);
     for (int i = 0; i < 6; i++)
-        if (strides[i] < r->features) return true;
+        if (strides[i] < row_values(r)) return true;
     return false;
 }
 
@@ -91,17 +108,21 @@ static bnorm_status check_description(const bnorm_desc *d, bool unsupported_arra
     if (!in_range((int)d->dtype, BNORM_F16) || !in_range((int)d->layout, BNORM_CHANNELS_FIRST) ||
         !in_range((int)d->activation, BNORM_LEAKY_RELU))
         return BNORM_BAD_ENUM;
-    if (d->dtype > BNORM_F64 || d->layout != BNORM_CHANNELS_LAST || d->activation != BNORM_IDENTITY ||
-        unsupported_arrays)
-        return BNORM_UNSUPPORTED;
+    if (d->activation != BNORM_IDENTITY || unsupported_arrays) return BNORM_UNSUPPORTED;
     if (d->features == 0) return BNORM_NO_FEATURES;
+    if (overflows(d)) return BNORM_OVERFLOW;
     *r = resolved(d);
-    if (overflows(r)) return BNORM_OVERFLOW;
+    if (arrays_overflow(r)) return BNORM_OVERFLOW;
     if (bad_stride(r)) return BNORM_BAD_STRIDE;
     if (!(d->eps >= 0 && isfinite(d->eps))) return BNORM_BAD_EPS;
     if (!(d->update_rate >= 0 && d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
     if (d->threads < 0) return BNORM_BAD_THREADS;
     return BNORM_OK;
+}
+
+static bn_plan plan_of(const bnorm_desc *d)
+{
+    return bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value_bytes[d->dtype]);
 }
 
 /* ---- overlap ---- */
@@ -133,7 +154,7 @@ static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
 {
     const bnorm_desc *const d = w->desc;
     const bnorm_buffers *const b = w->buffers;
-    const size_t rows = w->plan.rows, size = w->value, width = d->features * size;
+    const size_t rows = w->plan.values > 0 ? w->plan.rows : 0, size = w->value, width = row_values(d) * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
     const size_t used = b->workspace_size < scratch ? b->workspace_size : scratch;
     arrays a = {.count = 0};
@@ -207,16 +228,16 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
     bn_work w = {.desc = &d,
                  .buffers = b,
                  .kernels = bn_kernels_in_use(d.dtype),
-                 .plan = bn_plan_make(d.batch, d.features, d.spatial),
+                 .plan = plan_of(&d),
                  .value = value_bytes[d.dtype],
                  .param = param_bytes(d.dtype)};
     const size_t nodes = bn_node_bytes(&w.plan, w.value), scratch = workspace_bytes(nodes);
 
-    if (call == TRAINING && w.plan.rows == 1) return BNORM_ONE_VALUE;
+    if (call == TRAINING && w.plan.values == 1) return BNORM_ONE_VALUE;
     if (arrays_overlap(call, &w, scratch)) return BNORM_OVERLAP;
-    if (call == BACKWARD && w.plan.rows > 0 && b->y == b->x) return BNORM_X_OVERWRITTEN;
+    if (call == BACKWARD && w.plan.values > 0 && b->y == b->x) return BNORM_X_OVERWRITTEN;
     if (b->workspace && b->workspace_size < scratch) return BNORM_WORKSPACE;
-    if (w.plan.rows == 0) {
+    if (w.plan.values == 0) {
         pass_empty(call, &w);
         return BNORM_OK;
     }
@@ -243,7 +264,7 @@ bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes)
     if (!desc || !bytes) return BNORM_NULL;
     const bnorm_status s = check_description(desc, false, &d);
     if (s != BNORM_OK) return s;
-    const bn_plan p = bn_plan_make(d.batch, d.features, d.spatial);
+    const bn_plan p = plan_of(&d);
     *bytes = workspace_bytes(bn_node_bytes(&p, value_bytes[d.dtype]));
     return BNORM_OK;
 }
@@ -254,7 +275,7 @@ bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows)
     if (!desc || !rows) return BNORM_NULL;
     const bnorm_status s = check_description(desc, false, &d);
     if (s != BNORM_OK) return s;
-    *rows = bn_plan_make(d.batch, d.features, d.spatial).block_entries;
+    *rows = plan_of(&d).block_entries;
     return BNORM_OK;
 }
 

@@ -26,10 +26,11 @@
  * section 3). dy is taken after the activation's own gradient.
  *
  * Sums are taken in double, by blocks of rows that are merged in a fixed tree, so a call gives the same bits for any
- * number of threads, any instruction set, any stride and any alignment. A NaN or Inf stays in its feature.
+ * number of threads, any instruction set, any stride and any alignment. A NaN or Inf stays in its feature. Elements of
+ * 16 bits are computed in float and rounded once, to nearest even.
  *
- * Built in this version: BNORM_F32 and BNORM_F64, BNORM_CHANNELS_LAST, BNORM_IDENTITY. The other values, residual and
- * dresidual are declared, and answer BNORM_UNSUPPORTED.
+ * Built in this version: all dtypes, both layouts, BNORM_IDENTITY. The other activations, residual and dresidual are
+ * declared, and answer BNORM_UNSUPPORTED.
  *
  * Every call is thread safe: calls on different arrays may run at the same time. No call aborts, exits or prints.
  *
@@ -63,7 +64,7 @@ extern "C" {
 
 /* ---- 3. The description of the work ------------------------------------------------------------------------------ */
 
-/* The type of x, y, dx, dy, residual and dresidual. Parameters and running statistics are float, or double with
+/* The type of x, y, dx, dy, residual and dresidual: float, double, bfloat16, IEEE 754 binary16. Parameters and running statistics are float, or double with
  * BNORM_F64; saved statistics are always double. */
 typedef enum bnorm_dtype { BNORM_F32 = 0, BNORM_F64 = 1, BNORM_BF16 = 2, BNORM_F16 = 3 } bnorm_dtype;
 

@@ -4,16 +4,11 @@
 typedef float stored; /* in x, y, dx, dy */
 typedef float real;   /* what elements are computed with */
 typedef float param;  /* gamma, beta, running statistics, dgamma, dbeta */
-typedef vf vr;
-enum { VR = VF };
 
-BN_INLINE vr vr_load(const real *p) { return vf_load(p); }
-BN_INLINE vr vr_load_part(const real *p, size_t n) { return vf_load_part(p, n); }
-
-BN_INLINE vr x_load(const stored *p) { return vf_load(p); }
-BN_INLINE vr x_load_part(const stored *p, size_t n) { return vf_load_part(p, n); }
-BN_INLINE vd x_widen(const stored *p) { return vd_widen(p); }
-BN_INLINE vd x_widen_part(const stored *p, size_t n) { return vd_widen_part(p, n); }
-BN_INLINE void y_store(stored *p, vr v) { vf_store(p, v); }
-BN_INLINE void y_store_part(stored *p, vr v, size_t n) { vf_store_part(p, v, n); }
-BN_INLINE void y_stream(stored *p, vr v) { vf_stream(p, v); }
+BN_INLINE vf x_load(const stored *p) { return vf_load(p); }
+BN_INLINE vf x_load_part(const stored *p, size_t n) { return vf_load_part(p, n); }
+BN_INLINE vd x_widen(const stored *p) { return vd_of_vh(vh_load(p)); }
+BN_INLINE vd x_widen_part(const stored *p, size_t n) { return vd_of_vh(vh_load_part(p, n)); }
+BN_INLINE void y_store(stored *p, vf v) { vf_store(p, v); }
+BN_INLINE void y_store_part(stored *p, vf v, size_t n) { vf_store_part(p, v, n); }
+BN_INLINE void y_stream(stored *p, vf v) { vf_stream(p, v); }

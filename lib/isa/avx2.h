@@ -4,12 +4,26 @@
 #define BN_VECTOR_BYTES 32
 #define BN_FUSED
 #define BN_OWN_WIDEN
+#define BN_OWN_HALF
 #define BN_OWN_PART
 #define BN_OWN_STREAM
 #define bn_fma(a, b, c) ((vd)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #include "isa/vector.h"
 
-BN_INLINE vd vd_widen(const float *p) { return (vd)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
+BN_INLINE __m128i bn_low(vsh a) { return _mm_cvtsi64_si128((long long)a); }
+
+BN_INLINE vd vd_of_vh(vh a) { return (vd)_mm256_cvtps_pd((__m128)a); }
+BN_INLINE vu vu_of_vs(vs a) { return (vu)_mm256_cvtepu16_epi32((__m128i)a); }
+BN_INLINE vuh vuh_of_vsh(vsh a) { return (vuh)_mm_cvtepu16_epi32(bn_low(a)); }
+BN_INLINE vs vs_of_vu(vu a)
+{
+    const __m256i v = (__m256i)a;
+    return (vs)_mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+}
+
+BN_INLINE vf vf_of_half(vs a) { return (vf)_mm256_cvtph_ps((__m128i)a); }
+BN_INLINE vh vh_of_half(vsh a) { return (vh)_mm_cvtph_ps(bn_low(a)); }
+BN_INLINE vs half_of_vf(vf a) { return (vs)_mm256_cvtps_ph((__m256)a, _MM_FROUND_TO_NEAREST_INT); }
 
 /* A lane takes part if its sign bit is set: n words of -1 from the right place on. */
 static const int32_t bn_first[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -20,10 +34,11 @@ BN_INLINE __m256i first4_wide(size_t n) { return _mm256_cvtepi32_epi64(first4(n)
 
 BN_INLINE vf vf_load_part(const float *p, size_t n) { return (vf)_mm256_maskload_ps(p, first8(n)); }
 BN_INLINE vd vd_load_part(const double *p, size_t n) { return (vd)_mm256_maskload_pd(p, first4_wide(n)); }
-BN_INLINE vd vd_widen_part(const float *p, size_t n) { return (vd)_mm256_cvtps_pd(_mm_maskload_ps(p, first4(n))); }
+BN_INLINE vh vh_load_part(const float *p, size_t n) { return (vh)_mm_maskload_ps(p, first4(n)); }
 BN_INLINE void vf_store_part(float *p, vf v, size_t n) { _mm256_maskstore_ps(p, first8(n), (__m256)v); }
 BN_INLINE void vd_store_part(double *p, vd v, size_t n) { _mm256_maskstore_pd(p, first4_wide(n), (__m256d)v); }
 
 BN_INLINE void vf_stream(float *p, vf v) { _mm256_stream_ps(p, (__m256)v); }
 BN_INLINE void vd_stream(double *p, vd v) { _mm256_stream_pd(p, (__m256d)v); }
+BN_INLINE void vs_stream(uint16_t *p, vs v) { _mm_stream_si128((__m128i *)(void *)p, (__m128i)v); }
 BN_INLINE void bn_stream_fence(void) { _mm_sfence(); }

@@ -4,24 +4,34 @@
 #define BN_VECTOR_BYTES 64
 #define BN_FUSED
 #define BN_OWN_WIDEN
+#define BN_OWN_HALF
 #define BN_OWN_PART
+#define BN_OWN_PART16
 #define BN_OWN_STREAM
 #define bn_fma(a, b, c) ((vd)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #include "isa/vector.h"
 
-BN_INLINE vd vd_widen(const float *p) { return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+BN_INLINE vd vd_of_vh(vh a) { return (vd)_mm512_cvtps_pd((__m256)a); }
+BN_INLINE vu vu_of_vs(vs a) { return (vu)_mm512_cvtepu16_epi32((__m256i)a); }
+BN_INLINE vuh vuh_of_vsh(vsh a) { return (vuh)_mm256_cvtepu16_epi32((__m128i)a); }
+BN_INLINE vs vs_of_vu(vu a) { return (vs)_mm512_cvtepi32_epi16((__m512i)a); }
+
+BN_INLINE vf vf_of_half(vs a) { return (vf)_mm512_cvtph_ps((__m256i)a); }
+BN_INLINE vh vh_of_half(vsh a) { return (vh)_mm256_cvtph_ps((__m128i)a); }
+BN_INLINE vs half_of_vf(vf a) { return (vs)_mm512_cvtps_ph((__m512)a, _MM_FROUND_TO_NEAREST_INT); }
 
 BN_INLINE __mmask16 first(size_t n) { return (__mmask16)((1u << n) - 1); }
 
 BN_INLINE vf vf_load_part(const float *p, size_t n) { return (vf)_mm512_maskz_loadu_ps(first(n), p); }
 BN_INLINE vd vd_load_part(const double *p, size_t n) { return (vd)_mm512_maskz_loadu_pd((__mmask8)first(n), p); }
-BN_INLINE vd vd_widen_part(const float *p, size_t n)
-{
-    return (vd)_mm512_cvtps_pd(_mm256_maskz_loadu_ps((__mmask8)first(n), p));
-}
+BN_INLINE vh vh_load_part(const float *p, size_t n) { return (vh)_mm256_maskz_loadu_ps((__mmask8)first(n), p); }
+BN_INLINE vs vs_load_part(const uint16_t *p, size_t n) { return (vs)_mm256_maskz_loadu_epi16(first(n), p); }
+BN_INLINE vsh vsh_load_part(const uint16_t *p, size_t n) { return (vsh)_mm_maskz_loadu_epi16((__mmask8)first(n), p); }
 BN_INLINE void vf_store_part(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, first(n), (__m512)v); }
 BN_INLINE void vd_store_part(double *p, vd v, size_t n) { _mm512_mask_storeu_pd(p, (__mmask8)first(n), (__m512d)v); }
+BN_INLINE void vs_store_part(uint16_t *p, vs v, size_t n) { _mm256_mask_storeu_epi16(p, first(n), (__m256i)v); }
 
 BN_INLINE void vf_stream(float *p, vf v) { _mm512_stream_ps(p, (__m512)v); }
 BN_INLINE void vd_stream(double *p, vd v) { _mm512_stream_pd(p, (__m512d)v); }
+BN_INLINE void vs_stream(uint16_t *p, vs v) { _mm256_stream_si256((__m256i *)(void *)p, (__m256i)v); }
 BN_INLINE void bn_stream_fence(void) { _mm_sfence(); }

@@ -17,21 +17,33 @@ static size_t read_size(const char *path)
     return length > 0 ? strtoul(text, NULL, 10) << 10 : 0;
 }
 
-static size_t ask(void)
+static size_t level(int index)
 {
-    size_t bytes = read_size("/sys/devices/system/cpu/cpu0/cache/index3/size");
-    if (bytes == 0) bytes = read_size("/sys/devices/system/cpu/cpu0/cache/index2/size");
-    return bytes > 0 ? bytes : (size_t)32 << 20;
+    return read_size(index == 3 ? "/sys/devices/system/cpu/cpu0/cache/index3/size"
+                                : "/sys/devices/system/cpu/cpu0/cache/index2/size");
+}
+
+/* Threads that race here learn the same. */
+static size_t known(atomic_size_t *bytes, int index, size_t otherwise)
+{
+    size_t n = atomic_load_explicit(bytes, memory_order_relaxed);
+
+    if (n == 0) {
+        n = level(index);
+        if (n == 0) n = otherwise;
+        atomic_store_explicit(bytes, n, memory_order_relaxed);
+    }
+    return n;
+}
+
+size_t bn_core_cache(void)
+{
+    static atomic_size_t bytes;
+    return known(&bytes, 2, (size_t)512 << 10);
 }
 
 size_t bn_last_level_cache(void)
 {
     static atomic_size_t bytes;
-    size_t known = atomic_load_explicit(&bytes, memory_order_relaxed);
-
-    if (known == 0) {
-        known = ask();
-        atomic_store_explicit(&bytes, known, memory_order_relaxed);
-    }
-    return known;
+    return known(&bytes, 3, (size_t)32 << 20);
 }

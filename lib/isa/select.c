@@ -6,14 +6,20 @@
 #include <string.h>
 
 /* BN_SETS comes from the build: SET(name) for each set that was built, best first. */
-#define SET(isa) extern const bn_kernels bn_kernels_f32_##isa, bn_kernels_f64_##isa;
+#define SET(isa)                                                                                                       \
+    extern const bn_kernels bn_kernels_f32_##isa, bn_kernels_f64_##isa, bn_kernels_bf16_##isa, bn_kernels_f16_##isa;
 BN_SETS
 #undef SET
 
-#define SET(isa) {#isa, {[BNORM_F32] = &bn_kernels_f32_##isa, [BNORM_F64] = &bn_kernels_f64_##isa}},
+#define SET(isa)                                                                                                       \
+    {#isa,                                                                                                             \
+     {[BNORM_F32] = &bn_kernels_f32_##isa,                                                                             \
+      [BNORM_F64] = &bn_kernels_f64_##isa,                                                                             \
+      [BNORM_BF16] = &bn_kernels_bf16_##isa,                                                                           \
+      [BNORM_F16] = &bn_kernels_f16_##isa}},
 static const struct {
     const char *name;
-    const bn_kernels *kernels[2];
+    const bn_kernels *kernels[4];
 } sets[] = {BN_SETS};
 #undef SET
 

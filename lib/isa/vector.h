@@ -4,12 +4,15 @@
  *
  * and, before or after including this file, what it does better:
  *
- *     BN_FUSED               fma(a, b, c) is one instruction
- *     BN_OWN_WIDEN           vd_widen: gcc 12 converts in halves
- *     BN_OWN_PART            vf_load_part, vf_store_part, vd_load_part, vd_store_part, vd_widen_part
- *     BN_OWN_STREAM          vf_stream, vd_stream, bn_stream_fence: stores that pass the cache by
+ *     BN_FUSED       bn_fma(a, b, c) is one instruction
+ *     BN_OWN_WIDEN   vd_of_vh, vu_of_vs, vuh_of_vsh, vs_of_vu: gcc 12 converts in halves
+ *     BN_OWN_HALF    vf_of_half, vh_of_half, half_of_vf
+ *     BN_OWN_PART    vf_load_part, vf_store_part, vd_load_part, vd_store_part, vh_load_part
+ *     BN_OWN_PART16  vs_load_part, vs_store_part, vsh_load_part
+ *     BN_OWN_STREAM  vf_stream, vd_stream, vs_stream, bn_stream_fence: stores that pass the cache by
  *
- *     vd   VD doubles      vf   VF = 2 VD floats      vh   VD floats, half a vector
+ *     vd   VD doubles      vf   VF = 2 VD floats      vu    VF words of 32 bits      vs    VF words of 16 bits
+ *                          vh   VD floats             vuh   VD words of 32 bits      vsh   VD words of 16 bits
  *
  * No operation rounds otherwise than its scalar form, so all sets give the same bits. */
 #ifndef BN_VECTOR_H
@@ -24,38 +27,76 @@
 typedef double vd __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef float vf __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef float vh __attribute__((vector_size(BN_VECTOR_BYTES / 2)));
+typedef uint32_t vu __attribute__((vector_size(BN_VECTOR_BYTES)));
+typedef uint32_t vuh __attribute__((vector_size(BN_VECTOR_BYTES / 2)));
+typedef uint16_t vs __attribute__((vector_size(BN_VECTOR_BYTES / 2)));
+typedef uint16_t vsh __attribute__((vector_size(BN_VECTOR_BYTES / 4)));
 
 enum { VD = BN_VECTOR_BYTES / 8, VF = BN_VECTOR_BYTES / 4 };
 
-BN_INLINE vd vd_zero(void) { return (vd){0}; }
-BN_INLINE vd vd_load(const double *p)
-{
-    vd v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-BN_INLINE void vd_store(double *p, vd v) { memcpy(p, &v, sizeof v); }
-BN_INLINE vf vf_load(const float *p)
-{
-    vf v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-BN_INLINE void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
-#ifndef BN_OWN_WIDEN
-BN_INLINE vd vd_widen(const float *p)
-{
-    vh v;
-    memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, vd);
-}
+/* ---- loads and stores, of any alignment; the first n of a vector: what lies beyond is neither read nor written, and
+ * reads as 0 ---- */
+
+#define BN_LOAD(v, element)                                                                                            \
+    BN_INLINE v v##_load(const element *p)                                                                             \
+    {                                                                                                                  \
+        v a;                                                                                                           \
+        memcpy(&a, p, sizeof a);                                                                                       \
+        return a;                                                                                                      \
+    }
+#define BN_STORE(v, element)                                                                                           \
+    BN_INLINE void v##_store(element *p, v a) { memcpy(p, &a, sizeof a); }
+#define BN_LOAD_PART(v, element)                                                                                       \
+    BN_INLINE v v##_load_part(const element *p, size_t n)                                                              \
+    {                                                                                                                  \
+        v a = {0};                                                                                                     \
+        for (size_t i = 0; i < n; i++) a[i] = p[i];                                                                    \
+        return a;                                                                                                      \
+    }
+#define BN_STORE_PART(v, element)                                                                                      \
+    BN_INLINE void v##_store_part(element *p, v a, size_t n)                                                           \
+    {                                                                                                                  \
+        for (size_t i = 0; i < n; i++) p[i] = a[i];                                                                    \
+    }
+
+BN_LOAD(vd, double)
+BN_LOAD(vf, float)
+BN_LOAD(vh, float)
+BN_LOAD(vs, uint16_t)
+BN_LOAD(vsh, uint16_t)
+BN_STORE(vd, double)
+BN_STORE(vf, float)
+BN_STORE(vs, uint16_t)
+#ifndef BN_OWN_PART
+BN_LOAD_PART(vd, double)
+BN_LOAD_PART(vf, float)
+BN_LOAD_PART(vh, float)
+BN_STORE_PART(vd, double)
+BN_STORE_PART(vf, float)
+#endif
+#ifndef BN_OWN_PART16
+BN_LOAD_PART(vs, uint16_t)
+BN_LOAD_PART(vsh, uint16_t)
+BN_STORE_PART(vs, uint16_t)
+#endif
+
+/* To an address that is a multiple of the vector's size. */
+#ifndef BN_OWN_STREAM
+BN_INLINE void vf_stream(float *p, vf v) { vf_store(p, v); }
+BN_INLINE void vd_stream(double *p, vd v) { vd_store(p, v); }
+BN_INLINE void vs_stream(uint16_t *p, vs v) { vs_store(p, v); }
+BN_INLINE void bn_stream_fence(void) {}
 #endif
 
 /* Asks for the cache lines of [p, p + bytes). The address need not exist. */
-BN_INLINE void bn_fetch(const void *p, size_t bytes)
+BN_INLINE void bn_fetch(uintptr_t p, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i);
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)(p + i));
 }
+
+/* ---- arithmetic and conversions ---- */
+
+BN_INLINE vd vd_zero(void) { return (vd){0}; }
 
 /* a * a + c, for an a whose square is exact in double (any float): fused and unfused agree. */
 BN_INLINE vd vd_add_exact_square(vd a, vd c)
@@ -67,41 +108,47 @@ BN_INLINE vd vd_add_exact_square(vd a, vd c)
 #endif
 }
 
-/* The first n of a vector; what lies beyond is neither read nor written, and reads as 0. */
-#ifndef BN_OWN_PART
-BN_INLINE vf vf_load_part(const float *p, size_t n)
-{
-    vf v = {0};
-    for (size_t i = 0; i < n; i++) v[i] = p[i];
-    return v;
-}
-BN_INLINE vd vd_load_part(const double *p, size_t n)
-{
-    vd v = {0};
-    for (size_t i = 0; i < n; i++) v[i] = p[i];
-    return v;
-}
-BN_INLINE vd vd_widen_part(const float *p, size_t n)
-{
-    vd v = {0};
-    for (size_t i = 0; i < n; i++) v[i] = p[i];
-    return v;
-}
-BN_INLINE void vf_store_part(float *p, vf v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) p[i] = v[i];
-}
-BN_INLINE void vd_store_part(double *p, vd v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) p[i] = v[i];
-}
+#ifndef BN_OWN_WIDEN
+BN_INLINE vd vd_of_vh(vh a) { return __builtin_convertvector(a, vd); }
+BN_INLINE vu vu_of_vs(vs a) { return __builtin_convertvector(a, vu); }
+BN_INLINE vuh vuh_of_vsh(vsh a) { return __builtin_convertvector(a, vuh); }
+BN_INLINE vs vs_of_vu(vu a) { return __builtin_convertvector(a, vs); } /* a below 2^16 */
 #endif
 
-/* To an address that is a multiple of BN_VECTOR_BYTES. */
-#ifndef BN_OWN_STREAM
-BN_INLINE void vf_stream(float *p, vf v) { vf_store(p, v); }
-BN_INLINE void vd_stream(double *p, vd v) { vd_store(p, v); }
-BN_INLINE void bn_stream_fence(void) {}
+BN_INLINE vu vu_select(vu mask, vu a, vu b) { return (mask & a) | (~mask & b); }
+
+/* ---- IEEE half ----
+ *
+ * To float: the exponent is put right by a product with 2^112, which is exact, for subnormals too. */
+#ifndef BN_OWN_HALF
+#define BN_OF_HALF(bits, words, floats)                                                                                \
+    const words magnitude = ((bits)&0x7fff) << 13;                                                                     \
+    const words special = (words)(magnitude >= 0x0f800000u) & 0x7f800000u;                                             \
+    return (floats)((words)((floats)magnitude * 0x1p112f) | special | ((bits)&0x8000) << 16)
+
+BN_INLINE vf vf_of_half(vs a)
+{
+    const vu bits = vu_of_vs(a);
+    BN_OF_HALF(bits, vu, vf);
+}
+BN_INLINE vh vh_of_half(vsh a)
+{
+    const vuh bits = vuh_of_vsh(a);
+    BN_OF_HALF(bits, vuh, vh);
+}
+#undef BN_OF_HALF
+
+/* To nearest even. Normal results: half of the last place is added, and the place itself where a tie is odd. Subnormal
+ * results: adding 0.5 leaves their bits at the end of the sum, rounded by the addition. */
+BN_INLINE vs half_of_vf(vf a)
+{
+    const vu sign = (vu)a >> 16 & 0x8000, magnitude = (vu)a & 0x7fffffff;
+    const vu normal = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
+    const vu subnormal = (vu)((vf)magnitude + 0.5f) - 0x3f000000u;
+    const vu finite = vu_select((vu)(magnitude < 0x38800000u), subnormal, normal);
+    const vu special = vu_select((vu)(magnitude > 0x7f800000u), (vu){0} + 0x7e00, (vu){0} + 0x7c00);
+    return vs_of_vu(sign | vu_select((vu)(magnitude >= 0x47800000u), special, finite));
+}
 #endif
 
 #endif

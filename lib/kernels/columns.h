@@ -28,9 +28,9 @@ BN_INLINE double invstd_of(double var, double eps)
     return v == 0 ? 0 : 1 / sqrt(v);
 }
 
-static void invstd(size_t columns, double rows, double eps, const double *m2, double *out)
+static void invstd(size_t columns, double n, double eps, const double *m2, double *out)
 {
-    for (size_t j = 0; j < columns; j++) out[j] = invstd_of(m2[j] / rows, eps);
+    for (size_t j = 0; j < columns; j++) out[j] = invstd_of(m2[j] / n, eps);
 }
 
 static void running(size_t columns, double eps, const void *running_mean, const void *running_var,

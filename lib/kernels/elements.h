@@ -3,16 +3,25 @@
  * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
  * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units. Nothing is fused. */
 
-enum { TABLE_ROOM = BN_STRIP_BYTES / sizeof(real) };
+#ifdef BN_REAL_IS_DOUBLE
+typedef vd vr;
+enum { VR = VD };
+BN_INLINE vr vr_load(const real *p) { return vd_load(p); }
+BN_INLINE vr vr_load_part(const real *p, size_t n) { return vd_load_part(p, n); }
+BN_INLINE real *row(bn_coefficients *c, int k) { return c->factors.f64[k]; }
+BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return c->factors.f64[k]; }
+#else
+typedef vf vr;
+enum { VR = VF };
+BN_INLINE vr vr_load(const real *p) { return vf_load(p); }
+BN_INLINE vr vr_load_part(const real *p, size_t n) { return vf_load_part(p, n); }
+BN_INLINE real *row(bn_coefficients *c, int k) { return c->factors.f32[k]; }
+BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return c->factors.f32[k]; }
+#endif
 
-/* The rows of the coefficient table. */
+/* ---- factors ---- */
+
 enum { HIGH, LOW, SCALE, SHIFT, SLOPE = SHIFT, MEAN_DY };
-
-BN_INLINE real *row(bn_coefficients *c, int k) { return (real *)c->table + (size_t)k * TABLE_ROOM; }
-BN_INLINE const real *row_of(const bn_coefficients *c, int k)
-{
-    return (const real *)c->table + (size_t)k * TABLE_ROOM;
-}
 
 /* A factor that float multiplies by without fear of overflow or of lost bits. NaN is as good here as anywhere. */
 BN_INLINE bool comfortable(double factor)
@@ -21,18 +30,25 @@ BN_INLINE bool comfortable(double factor)
     return sizeof(real) == sizeof(double) || size == 0 || !(size < 0x1p-100 || size > 0x1p100);
 }
 
-BN_INLINE double gamma_of(const bn_coefficients *c, size_t j) { return c->gamma ? ((const param *)c->gamma)[j] : 1; }
-BN_INLINE double beta_of(const bn_coefficients *c, size_t j) { return c->beta ? ((const param *)c->beta)[j] : 0; }
-BN_INLINE double scale_of(const bn_coefficients *c, size_t j) { return gamma_of(c, j) * c->invstd[j]; }
-BN_INLINE double mean_dy_of(const bn_coefficients *c, size_t j) { return c->sum_dy[j] / c->rows; }
-BN_INLINE double slope_of(const bn_coefficients *c, size_t j)
+BN_INLINE double gamma_of(const bn_coefficients *c, size_t f) { return c->gamma ? ((const param *)c->gamma)[f] : 1; }
+BN_INLINE double beta_of(const bn_coefficients *c, size_t f) { return c->beta ? ((const param *)c->beta)[f] : 0; }
+BN_INLINE double scale_of(const bn_coefficients *c, size_t f) { return gamma_of(c, f) * c->invstd[f]; }
+BN_INLINE double mean_dy_of(const bn_coefficients *c, size_t f) { return c->sum_dy[f] / c->values; }
+BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 {
-    return c->sum_dy_d[j] / c->rows * c->invstd[j] * c->invstd[j];
+    return c->sum_dy_d[f] / c->values * c->invstd[f] * c->invstd[f];
 }
 
-BN_INLINE void repeat_row(const bn_coefficients *c, real *p)
+/* Values of a row that the passes take as one. */
+BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
+
+/* From one a feature to one a value, from the end on, for they share the room; then for the rows side by side. */
+BN_INLINE void spread_factors(const bn_coefficients *c, real *p)
 {
-    for (size_t j = c->columns; j < c->columns * c->repeat; j++) p[j] = p[j - c->columns];
+    if (!c->table) return;
+    for (size_t f = c->columns; c->run > 1 && f-- > 0;)
+        for (size_t r = c->run; r-- > 0;) p[f * c->run + r] = p[f];
+    for (size_t j = width(c); j < width(c) * c->repeat; j++) p[j] = p[j - width(c)];
 }
 
 /* HIGH and LOW, and SCALE. */
@@ -41,11 +57,11 @@ BN_INLINE void mean_and_scale(bn_coefficients *c)
     real *const high = row(c, HIGH), *const low = row(c, LOW), *const scale = row(c, SCALE);
     bool all = true;
 
-    for (size_t j = 0; j < c->columns; j++) {
-        const double s = scale_of(c, j);
-        high[j] = (real)c->mean[j];
-        low[j] = (real)(c->mean[j] - (double)high[j]);
-        scale[j] = (real)s;
+    for (size_t f = 0; f < c->columns; f++) {
+        const double s = scale_of(c, f);
+        high[f] = (real)c->mean[f];
+        low[f] = (real)(c->mean[f] - (double)high[f]);
+        scale[f] = (real)s;
         all &= comfortable(s);
     }
     c->extreme = !all;
@@ -56,8 +72,8 @@ static void normalise_coefficients(bn_coefficients *c)
     real *const shift = row(c, SHIFT);
 
     mean_and_scale(c);
-    for (size_t j = 0; j < c->columns; j++) shift[j] = (real)beta_of(c, j);
-    for (int k = HIGH; k <= SHIFT; k++) repeat_row(c, row(c, k));
+    for (size_t f = 0; f < c->columns; f++) shift[f] = (real)beta_of(c, f);
+    for (int k = HIGH; k <= SHIFT; k++) spread_factors(c, row(c, k));
 }
 
 static void input_gradient_coefficients(bn_coefficients *c)
@@ -66,26 +82,47 @@ static void input_gradient_coefficients(bn_coefficients *c)
     bool all = true;
 
     mean_and_scale(c);
-    for (size_t j = 0; j < c->columns; j++) {
-        const double s = slope_of(c, j);
-        slope[j] = (real)s;
-        mean_dy[j] = (real)mean_dy_of(c, j);
+    for (size_t f = 0; f < c->columns; f++) {
+        const double s = slope_of(c, f);
+        slope[f] = (real)s;
+        mean_dy[f] = (real)mean_dy_of(c, f);
         all &= comfortable(s);
     }
     c->extreme |= !all;
-    for (int k = HIGH; k <= MEAN_DY; k++) repeat_row(c, row(c, k));
+    for (int k = HIGH; k <= MEAN_DY; k++) spread_factors(c, row(c, k));
 }
 
-/* Values of a row before the first multiple of 64 bytes: a streaming store wants whole lines. */
-BN_INLINE size_t to_line(const stored *p, size_t columns)
+/* Where a pass finds the factors of the values from `first` on: one a value, or one for all. */
+typedef struct factors {
+    const bn_coefficients *c;
+    size_t first;
+    bool one;
+} factors;
+
+BN_INLINE vr factor(factors f, int k, size_t j, size_t part)
 {
-    const size_t values = (size_t)(-(uintptr_t)p % 64) / sizeof(stored);
-    return values < columns ? values : columns;
+    const real *const p = row_of(f.c, k) + f.first;
+    if (f.one) return (vr){0} + p[0];
+    return part == VR ? vr_load(p + j) : vr_load_part(p + j, part);
 }
 
-BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - from : VR; }
-BN_INLINE vr factor(const real *p, size_t part) { return part == VR ? vr_load(p) : vr_load_part(p, part); }
+/* ---- one vector ---- */
+
+/* Arrays of an element pass: y = f(x), or dx = f(x, dy). */
+typedef struct elements {
+    const stored *x, *dy; /* dy for the gradient only */
+    stored *out;
+} elements;
+
 BN_INLINE vr value(const stored *p, size_t part) { return part == VR ? x_load(p) : x_load_part(p, part); }
+
+BN_INLINE vr result(elements a, factors f, size_t j, size_t part)
+{
+    const vr d = (value(a.x + j, part) - factor(f, HIGH, j, part)) - factor(f, LOW, j, part);
+    const vr scale = factor(f, SCALE, j, part);
+    if (!a.dy) return d * scale + factor(f, SHIFT, j, part);
+    return ((value(a.dy + j, part) - factor(f, MEAN_DY, j, part)) - d * factor(f, SLOPE, j, part)) * scale;
+}
 
 enum { PART, WHOLE, STREAM }; /* how a vector is stored */
 
@@ -99,142 +136,151 @@ BN_INLINE void put(stored *p, vr v, size_t part, int how)
         y_store_part(p, v, part);
 }
 
-BN_INLINE void normalise_vector(const bn_coefficients *c, const stored *x, stored *y, size_t j, size_t part, int how)
+/* The same in double, for factors that float shuns. */
+BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
 {
-    const vr high = factor(row_of(c, HIGH) + j, part), low = factor(row_of(c, LOW) + j, part);
-    const vr scale = factor(row_of(c, SCALE) + j, part), shift = factor(row_of(c, SHIFT) + j, part);
-    const vr d = (value(x + j, part) - high) - low;
-    put(y + j, d * scale + shift, part, how);
+    const double d = x_widen_part(a.x, 1)[0] - c->mean[f];
+    const double v = a.dy ? ((x_widen_part(a.dy, 1)[0] - mean_dy_of(c, f)) - d * slope_of(c, f)) * scale_of(c, f)
+                          : d * scale_of(c, f) + beta_of(c, f);
+    const vr r = {(real)v};
+    y_store_part(a.out, r, 1);
 }
 
-BN_INLINE void normalise_row(const bn_coefficients *c, const stored *x, const stored *later, stored *y, int how)
+/* ---- a row ---- */
+
+/* Values before the first multiple of 64 bytes: a streaming store wants whole lines. */
+BN_INLINE size_t to_line(const stored *p, size_t values)
 {
-    const size_t columns = c->columns * c->repeat, line = how == STREAM ? to_line(y, columns) : 0;
+    const size_t before = (size_t)(-(uintptr_t)p % 64) / sizeof(stored);
+    return before < values ? before : values;
+}
+
+BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - from : VR; }
+
+/* later, later_dy: what to fetch meanwhile. */
+BN_INLINE void pass_row(elements a, factors f, size_t values, uintptr_t later, uintptr_t later_dy, int how)
+{
+    const size_t line = how == STREAM ? to_line(a.out, values) : 0;
     size_t j = 0;
 
-    for (; j < line; j += part_of(j, line)) normalise_vector(c, x, y, j, part_of(j, line), PART);
-    for (; j + VR <= columns; j += VR) {
-        bn_fetch(later + j, VR * sizeof *later);
-        normalise_vector(c, x, y, j, VR, how);
+    for (; j < line; j += part_of(j, line)) put(a.out + j, result(a, f, j, part_of(j, line)), part_of(j, line), PART);
+    for (; j + VR <= values; j += VR) {
+        bn_fetch(later + j * sizeof(stored), VR * sizeof(stored));
+        if (a.dy) bn_fetch(later_dy + j * sizeof(stored), VR * sizeof(stored));
+        put(a.out + j, result(a, f, j, VR), VR, how);
     }
-    if (j < columns) normalise_vector(c, x, y, j, columns - j, PART);
+    if (j < values) put(a.out + j, result(a, f, j, values - j), values - j, PART);
 }
 
-/* Rows with a column that is not comfortable: vectors as ever, then such columns again in double. y may be x, so its
- * values are kept. */
-static void normalise_extreme(const bn_coefficients *c, const stored *x, size_t x_stride, stored *y, size_t y_stride,
-                              size_t rows)
-{
-    const size_t columns = c->columns * c->repeat;
+/* ---- a tile ---- */
 
-    for (size_t j = 0; j < columns; j += VR) {
-        const size_t part = part_of(j, columns);
-        bool plain = true;
-        for (size_t i = j; i < j + part; i++) plain &= comfortable(scale_of(c, i % c->columns));
-        for (size_t r = 0; r < rows; r++) {
-            const stored *const from = x + r * x_stride;
-            stored *const to = y + r * y_stride, before[VR];
-            memcpy(before, from + j, part * sizeof *before);
-            normalise_vector(c, from, to, j, part, part == VR ? WHOLE : PART);
-            for (size_t i = 0; !plain && i < part; i++) {
-                const size_t k = (j + i) % c->columns;
-                const double scale = scale_of(c, k);
-                if (!comfortable(scale)) to[j + i] = (real)(((double)before[i] - c->mean[k]) * scale + beta_of(c, k));
+typedef struct strides {
+    size_t x, dy, out;
+} strides;
+
+BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
+{
+    a.x += row * s.x + place;
+    if (a.dy) a.dy += row * s.dy + place;
+    a.out += row * s.out + place;
+    return a;
+}
+
+BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
+{
+    const size_t step = c->repeat, ahead = rows_ahead(step * s.x, 1) * step * s.x;
+    const size_t ahead_dy = rows_ahead(step * s.dy, 1) * step * s.dy;
+
+    for (size_t r = 0; r < rows; r += step) {
+        const elements here = moved_to(a, s, r, 0);
+        const size_t values = (rows - r < step ? rows - r : step) * width(c);
+        pass_row(here, (factors){c, 0, false}, values, beyond(here.x, ahead), here.dy ? beyond(here.dy, ahead_dy) : 0,
+                 how);
+    }
+}
+
+BN_INLINE void pass_runs(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
+{
+    const size_t ahead = run_ahead(c->run, c->pitch);
+
+    for (size_t r = 0; r < rows; r++)
+        for (size_t f = 0; f < c->columns; f++) {
+            const elements here = moved_to(a, s, r, f * c->pitch);
+            pass_row(here, (factors){c, f, true}, c->run, beyond(here.x, ahead), here.dy ? beyond(here.dy, ahead) : 0,
+                     how);
+        }
+}
+
+BN_INLINE bool comfortable_feature(const bn_coefficients *c, size_t f, elements a)
+{
+    return comfortable(scale_of(c, f)) && (!a.dy || comfortable(slope_of(c, f)));
+}
+
+BN_INLINE size_t feature_of(factors f, size_t j) { return f.one ? f.first : j / f.c->run; }
+
+/* A vector with features that are not comfortable. The output may be an input, so the inputs are kept. */
+static void extreme_vector(elements a, factors f, size_t j, size_t part)
+{
+    stored x[VR], dy[VR];
+
+    memcpy(x, a.x + j, part * sizeof *x);
+    if (a.dy) memcpy(dy, a.dy + j, part * sizeof *dy);
+    put(a.out + j, result(a, f, j, part), part, PART);
+    for (size_t i = 0; i < part; i++) {
+        const size_t feature = feature_of(f, j + i);
+        if (comfortable_feature(f.c, feature, a)) continue;
+        extreme_value(f.c, feature, (elements){x + i, a.dy ? dy + i : NULL, a.out + j + i});
+    }
+}
+
+/* A tile with such features, vector by vector, rows innermost. */
+static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t rows)
+{
+    for (size_t first = 0; first < (c->table ? 1 : c->columns); first++) {
+        const factors f = {c, first, !c->table};
+        for (size_t j = 0; j < width(c); j += VR) {
+            const size_t part = part_of(j, width(c));
+            bool plain = true;
+            for (size_t i = j; i < j + part; i++) plain &= comfortable_feature(c, feature_of(f, i), a);
+            for (size_t r = 0; r < rows; r++) {
+                const elements here = moved_to(a, s, r, first * c->pitch);
+                if (plain)
+                    put(here.out + j, result(here, f, j, part), part, PART);
+                else
+                    extreme_vector(here, f, j, part);
             }
         }
     }
 }
 
-static void normalise(const bn_coefficients *c, const void *px, size_t x_stride, void *py, size_t y_stride, size_t rows,
+BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
+{
+    if (c->table)
+        pass_table(c, a, s, rows, how);
+    else
+        pass_runs(c, a, s, rows, how);
+}
+
+BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows, bool stream)
+{
+    if (c->extreme) {
+        pass_extreme(c, a, s, rows);
+    } else if (stream) {
+        pass_how(c, a, s, rows, STREAM);
+        bn_stream_fence();
+    } else {
+        pass_how(c, a, s, rows, WHOLE);
+    }
+}
+
+static void normalise(const bn_coefficients *c, const void *x, size_t x_stride, void *y, size_t y_stride, size_t rows,
                       bool stream)
 {
-    const stored *x = px;
-    stored *y = py;
-    const size_t ahead = rows_ahead(x_stride, 1) * x_stride;
-
-    if (c->extreme) {
-        normalise_extreme(c, x, x_stride, y, y_stride, rows);
-        return;
-    }
-    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
-        if (stream)
-            normalise_row(c, x, x + ahead, y, STREAM);
-        else
-            normalise_row(c, x, x + ahead, y, WHOLE);
-    }
-    if (stream) bn_stream_fence();
+    pass(c, (elements){x, NULL, y}, (strides){x_stride, 0, y_stride}, rows, stream);
 }
 
-BN_INLINE void gradient_vector(const bn_coefficients *c, const stored *x, const stored *dy, stored *dx, size_t j,
-                               size_t part, int how)
+static void input_gradient(const bn_coefficients *c, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
+                           void *dx, size_t dx_stride, size_t rows, bool stream)
 {
-    const vr high = factor(row_of(c, HIGH) + j, part), low = factor(row_of(c, LOW) + j, part);
-    const vr scale = factor(row_of(c, SCALE) + j, part), slope = factor(row_of(c, SLOPE) + j, part);
-    const vr d = (value(x + j, part) - high) - low;
-    const vr g = value(dy + j, part) - factor(row_of(c, MEAN_DY) + j, part);
-    put(dx + j, (g - d * slope) * scale, part, how);
-}
-
-BN_INLINE void gradient_row(const bn_coefficients *c, const stored *x, const stored *later, const stored *dy,
-                            const stored *later_dy, stored *dx, int how)
-{
-    const size_t columns = c->columns * c->repeat, line = how == STREAM ? to_line(dx, columns) : 0;
-    size_t j = 0;
-
-    for (; j < line; j += part_of(j, line)) gradient_vector(c, x, dy, dx, j, part_of(j, line), PART);
-    for (; j + VR <= columns; j += VR) {
-        bn_fetch(later + j, VR * sizeof *later);
-        bn_fetch(later_dy + j, VR * sizeof *later_dy);
-        gradient_vector(c, x, dy, dx, j, VR, how);
-    }
-    if (j < columns) gradient_vector(c, x, dy, dx, j, columns - j, PART);
-}
-
-BN_INLINE bool comfortable_gradient(const bn_coefficients *c, size_t k)
-{
-    return comfortable(scale_of(c, k)) && comfortable(slope_of(c, k));
-}
-
-/* As normalise_extreme; dx may be dy. */
-static void gradient_extreme(const bn_coefficients *c, const stored *x, size_t x_stride, const stored *dy,
-                             size_t dy_stride, stored *dx, size_t dx_stride, size_t rows)
-{
-    const size_t columns = c->columns * c->repeat;
-
-    for (size_t j = 0; j < columns; j += VR) {
-        const size_t part = part_of(j, columns);
-        bool plain = true;
-        for (size_t i = j; i < j + part; i++) plain &= comfortable_gradient(c, i % c->columns);
-        for (size_t r = 0; r < rows; r++) {
-            const stored *const from = x + r * x_stride, *const from_dy = dy + r * dy_stride;
-            stored *const to = dx + r * dx_stride, before[VR];
-            memcpy(before, from_dy + j, part * sizeof *before);
-            gradient_vector(c, from, from_dy, to, j, part, part == VR ? WHOLE : PART);
-            for (size_t i = 0; !plain && i < part; i++) {
-                const size_t k = (j + i) % c->columns;
-                const double d = (double)from[j + i] - c->mean[k], g = (double)before[i] - mean_dy_of(c, k);
-                if (!comfortable_gradient(c, k)) to[j + i] = (real)((g - d * slope_of(c, k)) * scale_of(c, k));
-            }
-        }
-    }
-}
-
-static void input_gradient(const bn_coefficients *c, const void *px, size_t x_stride, const void *pdy, size_t dy_stride,
-                           void *pdx, size_t dx_stride, size_t rows, bool stream)
-{
-    const stored *x = px, *dy = pdy;
-    stored *dx = pdx;
-    const size_t ahead = rows_ahead(x_stride, 1) * x_stride, ahead_dy = rows_ahead(dy_stride, 1) * dy_stride;
-
-    if (c->extreme) {
-        gradient_extreme(c, x, x_stride, dy, dy_stride, dx, dx_stride, rows);
-        return;
-    }
-    for (size_t r = 0; r < rows; r++, x += x_stride, dy += dy_stride, dx += dx_stride) {
-        if (stream)
-            gradient_row(c, x, x + ahead, dy, dy + ahead_dy, dx, STREAM);
-        else
-            gradient_row(c, x, x + ahead, dy, dy + ahead_dy, dx, WHOLE);
-    }
-    if (stream) bn_stream_fence();
+    pass(c, (elements){x, dy, dx}, (strides){x_stride, dy_stride, dx_stride}, rows, stream);
 }

@@ -1,7 +1,7 @@
-/* Arithmetic on one tile: rows x columns of arrays with strides, all in elements. Kernels know no threads and no plan.
- * Each exists once per dtype and instruction set, from the same source, and all sets give the same bits. `stored` is
- * the dtype, `param` float or double (bnorm.h). Pointers need the alignment of their element; arrays of a call do not
- * overlap, but that y may be x and dx may be dy, with equal strides. Statistics are per column, in double.
+/* Arithmetic on one tile: rows x columns of runs, in arrays with strides, all in elements. Kernels know no threads and
+ * no plan. Each exists once per dtype and instruction set, from the same source, and all sets give the same bits.
+ * `stored` is the dtype, `param` float or double (bnorm.h). Pointers need the alignment of their element; arrays of a
+ * call do not overlap, but that y may be x and dx may be dy, with equal strides. Statistics are per column, in double.
  *
  * Nothing that a column yields depends on another column. */
 #ifndef BN_KERNELS_H
@@ -11,43 +11,59 @@
 #include <stddef.h>
 
 enum {
-    BN_STRIP_BYTES = 4096, /* the widest tile: a page of each row; its sums (two doubles a float) fit half of L1 */
+    BN_STRIP_BYTES = 4096, /* of factors: the widest tile has a page of each; its sums (two doubles a float) fit half
+                              of L1 */
     BN_STRIP = BN_STRIP_BYTES / 4,
-    BN_LANES_MOST = 128, /* lanes * columns of a narrow tile is below this */
-    BN_GROUP = 64        /* columns that are summed again together; a narrow tile is one group */
+    BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
+    BN_GROUP = 64,       /* columns that are summed again together; a narrow tile is one group */
+    BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along */
+    BN_LANES = 16,     /* a run of over BN_SHORT_RUN values is summed in so many lanes */
+    BN_TABLE_RUN = 512 /* runs up to here have one factor a value in the tables of the element passes, so that vectors
+                          need not end where a run does; longer ones have one a feature */
 };
 
-/* What an element pass needs of each column, made by the two coefficient kernels. Narrow dense tiles are passed over as
- * `repeat` rows side by side. */
+/* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels
+ * first pitch is S, and a run is all of it, or a part of a large image. */
+typedef struct bn_tile {
+    size_t rows, columns, run, pitch;
+    size_t lanes; /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
+} bn_tile;
+
+/* What an element pass needs of each feature, made by the two coefficient kernels. */
 typedef struct bn_coefficients {
-    size_t columns, repeat;
-    bool extreme; /* some column's factors are outside float's comfortable range: it is computed in double */
+    size_t columns, run, pitch; /* of the tile */
+    bool table;                 /* a factor for each value, not only for each run: whole runs of up to BN_TABLE_RUN */
+    size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
+    bool extreme;               /* some factors are outside float's comfortable range: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;
-    double rows;                                          /* M */
-    _Alignas(64) unsigned char table[5 * BN_STRIP_BYTES]; /* the template's own */
+    double values; /* M */
+    union {
+        float f32[5][BN_STRIP];
+        double f64[5][BN_STRIP / 2];
+    } factors; /* the template's own */
 } bn_coefficients;
 
 typedef struct bn_kernels {
-    /* mean = sum(x) / rows, m2 = sum((x - mean)^2). 1 <= rows <= 64 * lanes. Where lanes > 1, row r is summed in lane
-     * r % lanes, and lanes are folded in halves. */
-    void (*moments)(const void *x, size_t stride, size_t rows, size_t columns, size_t lanes, double *mean, double *m2);
+    /* mean = sum(x) / n, m2 = sum((x - mean)^2), over the n = rows * run values of each feature. A lane sums at most 64
+     * values, and lanes are folded in halves. */
+    void (*moments)(const bn_tile *tile, const void *x, size_t stride, double *mean, double *m2);
 
-    /* (mean, m2) of n rows becomes that of n + other_n rows. T. Chan, G. Golub, R. LeVeque, "Updating formulae and a
+    /* (mean, m2) of n values becomes that of n + other_n. T. Chan, G. Golub, R. LeVeque, "Updating formulae and a
      * pairwise algorithm for computing sample variances", 1979. */
     void (*merge_moments)(size_t columns, double n, double *mean, double *m2, double other_n, const double *other_mean,
                           const double *other_m2);
 
-    /* sum_dy = sum(dy), sum_dy_d = sum(dy * (x - mean)); rows and lanes as in moments. */
-    void (*gradient_sums)(const void *x, size_t x_stride, const void *dy, size_t dy_stride, size_t rows, size_t columns,
-                          size_t lanes, const double *mean, double *sum_dy, double *sum_dy_d);
+    /* sum_dy = sum(dy), sum_dy_d = sum(dy * (x - mean)), in the same order. */
+    void (*gradient_sums)(const bn_tile *tile, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
+                          const double *mean, double *sum_dy, double *sum_dy_d);
 
     /* Adds other's sums. */
     void (*merge_sums)(size_t columns, double n, double *sum_dy, double *sum_dy_d, double other_n,
                        const double *other_sum_dy, const double *other_sum_dy_d);
 
-    /* invstd = 1 / sqrt(m2 / rows + eps), 0 where that is 1 / 0. invstd may be m2. */
-    void (*invstd)(size_t columns, double rows, double eps, const double *m2, double *invstd);
+    /* invstd = 1 / sqrt(m2 / n + eps), 0 where that is 1 / 0. invstd may be m2. */
+    void (*invstd)(size_t columns, double n, double eps, const double *m2, double *invstd);
 
     /* The same from running statistics (param): mean widened, invstd of the variance. */
     void (*running)(size_t columns, double eps, const void *running_mean, const void *running_var, double *mean,
@@ -61,12 +77,12 @@ typedef struct bn_kernels {
     void (*parameter_gradients)(size_t columns, const double *invstd, const double *sum_dy, const double *sum_dy_d,
                                 void *dgamma, void *dbeta);
 
-    /* Fill c->table, c->extreme from c's other fields; for normalise and for input_gradient. */
+    /* Fill c->factors, c->extreme from c's other fields; for normalise and for input_gradient. */
     void (*normalise_coefficients)(bn_coefficients *c);
     void (*input_gradient_coefficients)(bn_coefficients *c);
 
-    /* y = (x - mean) * (gamma * invstd) + beta over rows of c->columns * c->repeat values. stream: with stores that
-     * pass the cache by. Reads each x, writes each y once. */
+    /* y = (x - mean) * (gamma * invstd) + beta over rows of the tile that c describes. stream: with stores that pass
+     * the cache by. Reads each x, writes each y once. */
     void (*normalise)(const bn_coefficients *c, const void *x, size_t x_stride, void *y, size_t y_stride, size_t rows,
                       bool stream);
 

@@ -1,37 +1,75 @@
-/* Template: sums over the rows of one block, column by column, in double. Wants a vector and a dtype header.
+/* Template: two sums over the values of each feature in one block, in double. Wants a vector and a dtype header.
  *
- * Four rows at a time are added up in pairs, then to the sum; rows that are left at the end of a block one by one. So
- * the longest chain of additions in a block of 64 rows (of one lane) is 2 + 16, or 2 + 15 + 3 with rows left over. */
+ * Runs of up to BN_SHORT_RUN values are columns: rows are added up on top of each other, and the columns of a run are
+ * folded at the end. Four rows at a time are added up in pairs, then to the sum; rows that are left at the end of a
+ * block one by one. So the longest chain of additions over 64 rows (of one lane) is 2 + 16, or 2 + 15 + 3 with rows
+ * left over; folding a run adds at most 2 + 16, folding lanes at most 6.
+ *
+ * Longer runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to the sum. A block has at
+ * most 2048 values, so a chain is at most 2 + 32, or 2 + 64 where each of 32 rows ends with a few values over; folding
+ * the lanes adds 4. */
 
 enum { TOGETHER = 4 };
 
-/* What add_rows does with a value: the sum alone, with squares of values as they are, with squares around a pivot. */
-enum { SUM, SQUARES, AROUND };
+/* What is summed, to s and to q. */
+enum {
+    SUM,      /* x */
+    SQUARES,  /* x; x * x, which is exact */
+    AROUND,   /* x - pivot; (x - pivot)^2 */
+    GRADIENT, /* dy; dy * (x - pivot) */
+};
+
+typedef struct source {
+    const stored *x, *dy; /* dy for GRADIENT only */
+    size_t x_stride, dy_stride;
+} source;
+
+BN_INLINE source moved_by(source a, size_t row, size_t place)
+{
+    a.x += row * a.x_stride + place;
+    if (a.dy) a.dy += row * a.dy_stride + place;
+    return a;
+}
 
 BN_INLINE vd load_some(const stored *p, size_t part) { return part == VD ? x_widen(p) : x_widen_part(p, part); }
 BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_load(p) : vd_load_part(p, part); }
 
 /* The sum of 1 or of TOGETHER vectors. */
-BN_INLINE vd total(const vd *v, size_t rows) { return rows == 1 ? v[0] : (v[0] + v[1]) + (v[2] + v[3]); }
+BN_INLINE vd total(const vd *v, size_t n) { return n == 1 ? v[0] : (v[0] + v[1]) + (v[2] + v[3]); }
+
+/* Adds up 1 or TOGETHER vectors. */
+BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *s, vd *q)
+{
+    vd d[TOGETHER], products[TOGETHER];
+
+    if (what == SUM || what == SQUARES) {
+        *s += total(x, n);
+        for (size_t i = 0; what == SQUARES && i < n; i++) *q = vd_add_exact_square(x[i], *q);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        d[i] = x[i] - pivot;
+        products[i] = what == AROUND ? d[i] * d[i] : dy[i] * d[i];
+    }
+    *s += total(what == AROUND ? d : dy, n);
+    *q += total(products, n);
+}
+
+/* ---- rows on top of each other ---- */
 
 /* One vector of columns over 1 or TOGETHER rows. Lanes beyond `part` add 0. */
-BN_INLINE void add_rows(int what, const stored *x, size_t stride, size_t rows, size_t part, const double *pivot,
-                        double *s, double *q)
+BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const double *pivot, double *s, double *q)
 {
-    const vd p = what == AROUND ? known_some(pivot, part) : vd_zero();
-    vd v[TOGETHER], squares = what == SUM ? vd_zero() : vd_load(q);
+    const vd p = what >= AROUND ? known_some(pivot, part) : vd_zero();
+    vd x[TOGETHER], dy[TOGETHER], sum = vd_load(s), other = what == SUM ? vd_zero() : vd_load(q);
 
     for (size_t r = 0; r < rows; r++) {
-        v[r] = load_some(x + r * stride, part);
-        if (what == AROUND) v[r] -= p;
-        if (what == SQUARES) squares = vd_add_exact_square(v[r], squares);
+        x[r] = load_some(a.x + r * a.x_stride, part);
+        if (what == GRADIENT) dy[r] = load_some(a.dy + r * a.dy_stride, part);
     }
-    vd_store(s, vd_load(s) + total(v, rows));
-    if (what == AROUND) {
-        for (size_t r = 0; r < rows; r++) v[r] *= v[r];
-        squares += total(v, rows);
-    }
-    if (what != SUM) vd_store(q, squares);
+    add(what, x, dy, rows, p, &sum, &other);
+    vd_store(s, sum);
+    if (what != SUM) vd_store(q, other);
 }
 
 /* Bytes that are fetched ahead where a group of rows is less. */
@@ -44,32 +82,39 @@ BN_INLINE size_t rows_ahead(size_t stride, size_t least)
     return enough > least ? enough : least;
 }
 
+/* The address `values` further on, where there may be no array any more. */
+BN_INLINE uintptr_t beyond(const stored *p, size_t values) { return (uintptr_t)p + values * sizeof *p; }
+
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
  * in the order of addresses, its share of a later group. */
-BN_INLINE void add_row_group(int what, const stored *x, size_t stride, size_t rows, size_t columns, const double *pivot,
-                             double *s, double *q)
+BN_INLINE void add_row_group(int what, source a, size_t rows, size_t columns, const double *pivot, double *s, double *q)
 {
-    const size_t ahead = rows_ahead(stride, TOGETHER), share = rows * VD;
+    const size_t ahead = rows_ahead(a.x_stride, TOGETHER), ahead_dy = rows_ahead(a.dy_stride, TOGETHER);
+    const size_t share = rows * VD * sizeof(stored);
     size_t j = 0;
 
     for (size_t r = 0; r < rows; r++) {
-        const stored *next = x + (r + ahead) * stride;
-        for (const size_t end = columns / VD * (r + 1) / rows * VD; j < end; j += VD, next += share) {
-            bn_fetch(next, share * sizeof *next);
-            add_rows(what, x + j, stride, rows, VD, pivot + j, s + j, q + j);
+        uintptr_t next = beyond(a.x, (r + ahead) * a.x_stride);
+        uintptr_t next_dy = what == GRADIENT ? beyond(a.dy, (r + ahead_dy) * a.dy_stride) : 0;
+        for (const size_t end = columns / VD * (r + 1) / rows * VD; j < end; j += VD) {
+            bn_fetch(next, share);
+            next += share;
+            if (what == GRADIENT) {
+                bn_fetch(next_dy, share);
+                next_dy += share;
+            }
+            add_rows(what, moved_by(a, 0, j), rows, VD, pivot + j, s + j, q + j);
         }
     }
-    if (j < columns) add_rows(what, x + j, stride, rows, columns - j, pivot + j, s + j, q + j);
+    if (j < columns) add_rows(what, moved_by(a, 0, j), rows, columns - j, pivot + j, s + j, q + j);
 }
 
-/* s += sum(x - pivot), q += sum((x - pivot)^2). s, q and pivot hold whole vectors. */
-BN_INLINE void add_block(int what, const stored *x, size_t stride, size_t rows, size_t columns, const double *pivot,
-                         double *s, double *q)
+/* s, q and pivot hold whole vectors. */
+BN_INLINE void add_block(int what, source a, size_t rows, size_t columns, const double *pivot, double *s, double *q)
 {
     size_t r = 0;
-    for (; r + TOGETHER <= rows; r += TOGETHER)
-        add_row_group(what, x + r * stride, stride, TOGETHER, columns, pivot, s, q);
-    for (; r < rows; r++) add_row_group(what, x + r * stride, stride, 1, columns, pivot, s, q);
+    for (; r + TOGETHER <= rows; r += TOGETHER) add_row_group(what, moved_by(a, r, 0), TOGETHER, columns, pivot, s, q);
+    for (; r < rows; r++) add_row_group(what, moved_by(a, r, 0), 1, columns, pivot, s, q);
 }
 
 /* Rows of a strided narrow matrix, set side by side. */
@@ -80,54 +125,157 @@ BN_INLINE void pack(const stored *x, size_t stride, size_t rows, size_t columns,
 }
 
 /* The narrow tile as rows of lanes * columns values; the last may be short. */
-BN_INLINE void add_lanes(int what, const stored *x, size_t stride, size_t rows, size_t columns, size_t lanes,
-                         const double *pivot, double *s, double *q)
+BN_INLINE void add_lanes(int what, source a, size_t rows, size_t columns, size_t lanes, const double *pivot, double *s,
+                         double *q)
 {
     const size_t wide = lanes * columns;
-    stored packed[TOGETHER * BN_LANES_MOST];
+    const bool dense = a.x_stride == columns && (what != GRADIENT || a.dy_stride == columns);
+    stored packed_x[TOGETHER * BN_LANES_MOST], packed_dy[TOGETHER * BN_LANES_MOST];
 
     for (size_t r = 0; r < rows;) {
-        const size_t full = (rows - r) / lanes, most = stride == columns ? full : TOGETHER;
+        const size_t full = (rows - r) / lanes, most = dense ? full : TOGETHER;
         const size_t take = full < most ? full : most, here = take > 0 ? take * lanes : rows - r;
-        const stored *from = x + r * stride;
-        if (stride != columns) {
-            pack(from, stride, here, columns, packed);
-            from = packed;
+        source from = moved_by(a, r, 0);
+        if (!dense) {
+            pack(from.x, a.x_stride, here, columns, packed_x);
+            from.x = packed_x;
+            if (what == GRADIENT) {
+                pack(from.dy, a.dy_stride, here, columns, packed_dy);
+                from.dy = packed_dy;
+            }
         }
+        from.x_stride = from.dy_stride = wide;
         if (take > 0)
-            add_block(what, from, wide, take, wide, pivot, s, q);
+            add_block(what, from, take, wide, pivot, s, q);
         else
-            add_row_group(what, from, wide, 1, here * columns, pivot, s, q);
+            add_row_group(what, from, 1, here * columns, pivot, s, q);
         r += here;
     }
 }
 
-BN_INLINE void fold(double *s, size_t lanes, size_t columns)
+BN_INLINE void fold_lanes(double *s, size_t lanes, size_t columns)
 {
     for (size_t half = lanes / 2; half > 0; half /= 2)
         for (size_t i = 0; i < half * columns; i++) s[i] += s[i + half * columns];
 }
 
-BN_INLINE void spread(double *p, size_t lanes, size_t columns)
+/* The columns of a run, four at a time in pairs. */
+BN_INLINE void fold_runs(double *s, size_t columns, size_t run)
 {
-    for (size_t i = columns; i < lanes * columns; i++) p[i] = p[i - columns];
+    for (size_t c = 0; run > 1 && c < columns; c++) {
+        const double *const p = s + c * run;
+        double sum = 0;
+        size_t i = 0;
+        for (; i + TOGETHER <= run; i += TOGETHER) sum += (p[i] + p[i + 1]) + (p[i + 2] + p[i + 3]);
+        for (; i < run; i++) sum += p[i];
+        s[c] = sum;
+    }
 }
 
-/* All of it: s and q of a tile of any width, from 0. pivot holds one value a column, with room for the lanes. */
-BN_INLINE void add_tile(int what, const stored *x, size_t stride, size_t rows, size_t columns, size_t lanes,
-                        double *pivot, double *s, double *q)
+/* One pivot a feature becomes one a column of each lane. */
+BN_INLINE void spread(const double *pivot, const bn_tile *t, double *wide)
 {
-    const size_t room = (lanes * columns + VD - 1) / VD * VD;
+    const size_t columns = t->columns * t->run;
+    for (size_t c = 0, i = 0; c < t->columns; c++)
+        for (size_t r = 0; r < t->run; r++) wide[i++] = pivot[c];
+    for (size_t i = columns; i < t->lanes * columns; i++) wide[i] = wide[i - columns];
+}
+
+BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+{
+    const size_t columns = t->columns * t->run, room = (t->lanes * columns + VD - 1) / VD * VD;
+
     memset(s, 0, room * sizeof *s);
     memset(q, 0, room * sizeof *q);
-    if (lanes == 1) {
-        add_block(what, x, stride, rows, columns, pivot, s, q);
-        return;
+    if (t->lanes == 1) {
+        add_block(what, a, t->rows, columns, pivot, s, q);
+    } else {
+        add_lanes(what, a, t->rows, columns, t->lanes, pivot, s, q);
+        fold_lanes(s, t->lanes, columns);
+        fold_lanes(q, t->lanes, columns);
     }
-    if (what == AROUND) spread(pivot, lanes, columns);
-    add_lanes(what, x, stride, rows, columns, lanes, pivot, s, q);
-    fold(s, lanes, columns);
-    fold(q, lanes, columns);
+    fold_runs(s, t->columns, t->run);
+    fold_runs(q, t->columns, t->run);
+}
+
+/* ---- along a run ---- */
+
+enum { ACROSS = BN_LANES / VD, AT_ONCE = TOGETHER * BN_LANES };
+
+/* Up to AT_ONCE values; those that are not there count as vectors of 0. */
+BN_INLINE void add_along(int what, source a, size_t values, vd pivot, vd *s, vd *q)
+{
+    for (size_t k = 0; k < ACROSS; k++) {
+        vd x[TOGETHER], dy[TOGETHER], p = pivot;
+        for (size_t r = 0; r < TOGETHER; r++) {
+            const size_t place = r * BN_LANES + k * VD, left = place < values ? values - place : 0;
+            x[r] = left >= VD ? x_widen(a.x + place) : left > 0 ? x_widen_part(a.x + place, left) : vd_zero();
+            if (what == GRADIENT)
+                dy[r] = left >= VD ? x_widen(a.dy + place) : left > 0 ? x_widen_part(a.dy + place, left) : vd_zero();
+            if (what != AROUND || left >= VD) continue;
+            for (size_t i = left; i < VD; i++) x[r][i] = p[i]; /* adds 0 */
+        }
+        add(what, x, dy, TOGETHER, p, s + k, q + k);
+    }
+}
+
+/* Values ahead to fetch: a long run's own, after a short one the next. */
+BN_INLINE size_t run_ahead(size_t run, size_t pitch)
+{
+    return run * sizeof(stored) < AHEAD ? pitch : AHEAD / sizeof(stored);
+}
+
+BN_INLINE void add_run(int what, source a, size_t run, size_t pitch, vd pivot, vd *s, vd *q)
+{
+    const size_t ahead = run_ahead(run, pitch);
+    size_t i = 0;
+
+    for (; i + AT_ONCE <= run; i += AT_ONCE) {
+        const source here = moved_by(a, 0, i);
+        bn_fetch(beyond(here.x, ahead), AT_ONCE * sizeof(stored));
+        if (what == GRADIENT) bn_fetch(beyond(here.dy, ahead), AT_ONCE * sizeof(stored));
+        add_along(what, here, AT_ONCE, pivot, s, q);
+    }
+    if (i < run) add_along(what, moved_by(a, 0, i), run - i, pivot, s, q);
+}
+
+BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+{
+    for (size_t c = 0; c < t->columns; c++) {
+        const vd p = what >= AROUND ? vd_zero() + pivot[c] : vd_zero();
+        vd sums[ACROSS], others[ACROSS];
+        double lanes[BN_LANES];
+
+        for (size_t k = 0; k < ACROSS; k++) sums[k] = others[k] = vd_zero();
+        for (size_t r = 0; r < t->rows; r++)
+            add_run(what, moved_by(a, r, c * t->pitch), t->run, t->pitch, p, sums, others);
+        memcpy(lanes, sums, sizeof lanes);
+        fold_lanes(lanes, BN_LANES, 1);
+        s[c] = lanes[0];
+        memcpy(lanes, others, sizeof lanes);
+        fold_lanes(lanes, BN_LANES, 1);
+        q[c] = lanes[0];
+    }
+}
+
+/* ---- a tile ---- */
+
+enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
+
+static bool in_columns(const bn_tile *t) { return t->run == t->pitch && t->run <= BN_SHORT_RUN; }
+
+/* Sums of a tile. s and q have room for a column each, pivot for one value a feature. */
+BN_INLINE void add_tile(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+{
+    if (!in_columns(t)) {
+        add_runs(what, t, a, pivot, s, q);
+    } else if (what < AROUND || t->lanes * t->run == 1) {
+        add_columns(what, t, a, pivot, s, q);
+    } else {
+        double wide[ROOM];
+        spread(pivot, t, wide);
+        add_columns(what, t, a, wide, s, q);
+    }
 }
 
 /* A column cancels where the square of its mean exceeds its variance by this factor, or where they cannot be compared.
@@ -137,15 +285,15 @@ static const double cancels = 0x1p10;
 
 /* Sums a group of columns again, around the mean, and keeps what cancelled: where m2 is below 0. The mean of a constant
  * column may be off by some ulps e; then s is n e, q is n e^2, both exact, so the mean becomes exact and m2 0. */
-static void sum_again(const stored *x, size_t stride, size_t rows, size_t columns, size_t lanes, double *mean,
-                      double *m2)
+static void sum_again(const bn_tile *t, const stored *x, size_t stride, double *mean, double *m2)
 {
     double pivot[BN_LANES_MOST], s[BN_LANES_MOST], q[BN_LANES_MOST];
-    const double n = (double)rows;
+    const double n = (double)(t->rows * t->run);
 
-    for (size_t j = 0; j < columns; j++) pivot[j] = isfinite(mean[j]) ? mean[j] : (double)x[j]; /* the sum overflowed */
-    add_tile(AROUND, x, stride, rows, columns, lanes, pivot, s, q);
-    for (size_t j = 0; j < columns; j++) {
+    for (size_t j = 0; j < t->columns; j++) /* where the sum overflowed, the first value */
+        pivot[j] = isfinite(mean[j]) ? mean[j] : x_widen_part(x + j * t->pitch, 1)[0];
+    add_tile(AROUND, t, (source){.x = x, .x_stride = stride}, pivot, s, q);
+    for (size_t j = 0; j < t->columns; j++) {
         const double shift = s[j] / n, rest = q[j] - s[j] * shift;
         const bool kept = m2[j] >= 0;
         mean[j] = kept ? mean[j] : pivot[j] + shift;
@@ -161,112 +309,32 @@ BN_INLINE bool any_cancelled(const double *m2, size_t columns)
 }
 
 /* Where squares are exact, one trip does unless a column cancels; where they are not, every column is summed again. */
-static void moments(const void *px, size_t stride, size_t rows, size_t columns, size_t lanes, double *mean, double *m2)
+static void moments(const bn_tile *t, const void *px, size_t stride, double *mean, double *m2)
 {
-    enum { ROOM = BN_STRIP_BYTES / sizeof(stored) };
     const stored *const x = px;
-    const double share = 1 / (double)rows;
+    const double share = 1 / (double)(t->rows * t->run);
     double s[ROOM], q[ROOM];
 
-    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, x, stride, rows, columns, lanes, s, s, q);
-    for (size_t j = 0; j < columns; j++) {
+    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){.x = x, .x_stride = stride}, s, s, q);
+    for (size_t j = 0; j < t->columns; j++) {
         const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
         mean[j] = about;
         m2[j] = BN_EXACT_SQUARES && square <= cancels * rest ? rest : -1;
     }
-    for (size_t j = 0; j < columns; j += BN_GROUP) {
-        const size_t width = columns - j < BN_GROUP ? columns - j : BN_GROUP;
-        if (any_cancelled(m2 + j, width)) sum_again(x + j, stride, rows, width, lanes, mean + j, m2 + j);
+    const size_t group = t->run < BN_GROUP ? BN_GROUP / t->run : 1;
+    for (size_t j = 0; j < t->columns; j += group) {
+        bn_tile some = *t;
+        some.columns = t->columns - j < group ? t->columns - j : group;
+        if (any_cancelled(m2 + j, some.columns)) sum_again(&some, x + j * t->pitch, stride, mean + j, m2 + j);
     }
 }
 
-BN_INLINE void add_gradient_rows(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
-                                 size_t part, const double *mean, double *s, double *q)
+static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
+                          const double *mean, double *sum_dy, double *sum_dy_d)
 {
-    const vd m = known_some(mean, part);
-    vd g[TOGETHER], products[TOGETHER];
-
-    for (size_t r = 0; r < rows; r++) {
-        g[r] = load_some(dy + r * dy_stride, part);
-        products[r] = g[r] * (load_some(x + r * x_stride, part) - m);
-    }
-    vd_store(s, vd_load(s) + total(g, rows));
-    vd_store(q, vd_load(q) + total(products, rows));
-}
-
-BN_INLINE void add_gradient_group(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
-                                  size_t columns, const double *mean, double *s, double *q)
-{
-    const size_t ahead = rows_ahead(x_stride, TOGETHER), ahead_dy = rows_ahead(dy_stride, TOGETHER), share = rows * VD;
-    size_t j = 0;
-
-    for (size_t r = 0; r < rows; r++) {
-        const stored *next = x + (r + ahead) * x_stride, *next_dy = dy + (r + ahead_dy) * dy_stride;
-        for (const size_t end = columns / VD * (r + 1) / rows * VD; j < end; j += VD) {
-            bn_fetch(next, share * sizeof *next);
-            bn_fetch(next_dy, share * sizeof *next_dy);
-            next += share;
-            next_dy += share;
-            add_gradient_rows(x + j, x_stride, dy + j, dy_stride, rows, VD, mean + j, s + j, q + j);
-        }
-    }
-    if (j < columns) add_gradient_rows(x + j, x_stride, dy + j, dy_stride, rows, columns - j, mean + j, s + j, q + j);
-}
-
-BN_INLINE void add_gradient_block(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
-                                  size_t columns, const double *mean, double *s, double *q)
-{
-    size_t r = 0;
-    for (; r + TOGETHER <= rows; r += TOGETHER)
-        add_gradient_group(x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, TOGETHER, columns, mean, s, q);
-    for (; r < rows; r++)
-        add_gradient_group(x + r * x_stride, x_stride, dy + r * dy_stride, dy_stride, 1, columns, mean, s, q);
-}
-
-BN_INLINE void add_gradient_lanes(const stored *x, size_t x_stride, const stored *dy, size_t dy_stride, size_t rows,
-                                  size_t columns, size_t lanes, const double *mean, double *s, double *q)
-{
-    const size_t wide = lanes * columns;
-    const bool dense = x_stride == columns && dy_stride == columns;
-    stored packed_x[TOGETHER * BN_LANES_MOST], packed_dy[TOGETHER * BN_LANES_MOST];
-
-    for (size_t r = 0; r < rows;) {
-        const size_t full = (rows - r) / lanes, most = dense ? full : TOGETHER;
-        const size_t take = full < most ? full : most, here = take > 0 ? take * lanes : rows - r;
-        const stored *from = x + r * x_stride, *from_dy = dy + r * dy_stride;
-        if (!dense) {
-            pack(from, x_stride, here, columns, packed_x);
-            pack(from_dy, dy_stride, here, columns, packed_dy);
-            from = packed_x;
-            from_dy = packed_dy;
-        }
-        if (take > 0)
-            add_gradient_block(from, wide, from_dy, wide, take, wide, mean, s, q);
-        else
-            add_gradient_group(from, wide, from_dy, wide, 1, here * columns, mean, s, q);
-        r += here;
-    }
-}
-
-static void gradient_sums(const void *x, size_t x_stride, const void *dy, size_t dy_stride, size_t rows, size_t columns,
-                          size_t lanes, const double *mean, double *sum_dy, double *sum_dy_d)
-{
-    enum { ROOM = BN_STRIP_BYTES / sizeof(stored) };
-    const size_t room = (lanes * columns + VD - 1) / VD * VD;
     double s[ROOM], q[ROOM];
 
-    memset(s, 0, room * sizeof *s);
-    memset(q, 0, room * sizeof *q);
-    if (lanes == 1) {
-        add_gradient_block(x, x_stride, dy, dy_stride, rows, columns, mean, s, q);
-    } else {
-        double m[BN_LANES_MOST];
-        memcpy(m, mean, columns * sizeof *m);
-        spread(m, lanes, columns);
-        add_gradient_lanes(x, x_stride, dy, dy_stride, rows, columns, lanes, m, s, q);
-        fold(s, lanes, columns);
-        fold(q, lanes, columns);
-    }
-    memcpy(sum_dy, s, columns * sizeof *s);
-    memcpy(sum_dy_d, q, columns * sizeof *q);
+    add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, mean, s, q);
+    memcpy(sum_dy, s, t->columns * sizeof *s);
+    memcpy(sum_dy_d, q, t->columns * sizeof *q);
 }

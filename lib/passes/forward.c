@@ -3,21 +3,22 @@
 
 static void moments_of_block(const bn_work *w, size_t block, size_t column, size_t columns, double *mean, double *m2)
 {
-    const size_t row = bn_plan_row(&w->plan, block), rows = bn_plan_row(&w->plan, block + 1) - row;
+    const bn_block b = bn_plan_block(&w->plan, block);
+    const bn_tile tile = bn_tile_of(w, b, columns);
     const size_t stride = w->desc->x_stride;
-    w->kernels->moments(bn_at(w, w->buffers->x, row, stride, column), stride, rows, columns, w->plan.lanes, mean, m2);
+    w->kernels->moments(&tile, bn_at(w, w->buffers->x, b, stride, column), stride, mean, m2);
 }
 
 /* m2 becomes invstd. */
 static void finish_training(const bn_work *w, size_t column, size_t columns, double *mean, double *m2)
 {
     const bnorm_buffers *const b = w->buffers;
-    const double rows = (double)w->plan.rows, rate = w->desc->update_rate;
+    const double values = (double)w->plan.values, rate = w->desc->update_rate;
 
     if (b->running_mean && rate > 0)
-        w->kernels->update(columns, rate, w->desc->biased_running_var ? rows : rows - 1, mean, m2,
+        w->kernels->update(columns, rate, w->desc->biased_running_var ? values : values - 1, mean, m2,
                            (char *)b->running_mean + column * w->param, (char *)b->running_var + column * w->param);
-    w->kernels->invstd(columns, rows, w->desc->eps, m2, m2);
+    w->kernels->invstd(columns, values, w->desc->eps, m2, m2);
     if (b->mean) {
         memcpy(b->mean + column, mean, columns * sizeof *mean);
         memcpy(b->invstd + column, m2, columns * sizeof *m2);
@@ -34,10 +35,9 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
                     bn_coefficients *c)
 {
     const bnorm_buffers *const b = w->buffers;
-    const bool dense = w->desc->x_stride == w->plan.columns && w->desc->y_stride == w->plan.columns;
+    const size_t dense = w->plan.columns * w->plan.run;
 
-    c->columns = columns;
-    c->repeat = dense ? bn_rows_side_by_side(w, columns) : 1;
+    bn_describe_tile(w, columns, w->desc->x_stride == dense && w->desc->y_stride == dense, c);
     c->mean = mean;
     c->invstd = invstd;
     c->gamma = b->gamma ? (const char *)b->gamma + column * w->param : NULL;
@@ -45,19 +45,11 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     w->kernels->normalise_coefficients(c);
 }
 
-static void normalise(const bn_work *w, size_t row, size_t rows, size_t column, bn_coefficients *c, bool stream)
+static void normalise(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c, bool stream)
 {
-    const size_t x_stride = w->desc->x_stride, y_stride = w->desc->y_stride, repeat = c->repeat, rest = rows % repeat;
-
-    w->kernels->normalise(c, bn_at(w, w->buffers->x, row, x_stride, column), repeat * x_stride,
-                          (void *)bn_at(w, w->buffers->y, row, y_stride, column), repeat * y_stride, rows / repeat,
-                          stream);
-    if (rest == 0) return;
-    row += rows - rest;
-    c->repeat = rest;
-    w->kernels->normalise(c, bn_at(w, w->buffers->x, row, x_stride, column), 0,
-                          (void *)bn_at(w, w->buffers->y, row, y_stride, column), 0, 1, stream);
-    c->repeat = repeat;
+    const size_t x_stride = w->desc->x_stride, y_stride = w->desc->y_stride;
+    w->kernels->normalise(c, bn_at(w, w->buffers->x, block, x_stride, column), x_stride,
+                          (void *)bn_at(w, w->buffers->y, block, y_stride, column), y_stride, block.rows, stream);
 }
 
 static void forward(const bn_work *w, const bn_operation *operation)

@@ -19,12 +19,16 @@ typedef struct bn_work {
     double *nodes;       /* of chunks: [chunks][2][columns] */
 } bn_work;
 
-/* Where a value of x, y, dx or dy stands. */
-const void *bn_at(const bn_work *work, const void *array, size_t row, size_t stride, size_t column);
+/* Where a tile begins in x, y, dx or dy. */
+const void *bn_at(const bn_work *work, const void *array, bn_block block, size_t stride, size_t column);
 
-/* Rows of a dense matrix that the element pass takes as one, where the strip is all its columns: as many as make whole
- * cache lines, and a few hundred values, so that the ends of rows do not count. */
-size_t bn_rows_side_by_side(const bn_work *work, size_t columns);
+/* The tile of a block for some columns. */
+bn_tile bn_tile_of(const bn_work *work, bn_block block, size_t columns);
+
+/* What an element pass over some columns, with rows of these strides, needs to know of its tile: columns, run, pitch,
+ * table and repeat. Rows of a dense matrix that is all in the strip are taken side by side: as many as make whole cache
+ * lines, and a few hundred values, so that the ends of rows do not count. */
+void bn_describe_tile(const bn_work *work, size_t columns, bool dense, bn_coefficients *c);
 
 typedef struct bn_operation {
     /* The node of one block for columns [column, column + columns). NULL where there is no first trip: finish then
@@ -38,8 +42,9 @@ typedef struct bn_operation {
     /* Coefficients for elements, from the finished node. */
     void (*prepare)(const bn_work *work, size_t column, size_t columns, const double *a, const double *b,
                     bn_coefficients *c);
-    /* The element pass over rows [row, row + rows). NULL where nothing is to be written. */
-    void (*elements)(const bn_work *work, size_t row, size_t rows, size_t column, bn_coefficients *c, bool stream);
+    /* The element pass over a block, or over several where their rows are whole. NULL where nothing is to be written.
+     */
+    void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c, bool stream);
 } bn_operation;
 
 /* Bytes of nodes that the walk wants in work->nodes, 0 where it wants none. */

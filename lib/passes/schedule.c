@@ -4,26 +4,35 @@
 #include "parallel/parallel.h"
 
 enum {
-    RESIDENT_BYTES = 384 << 10, /* of a strip's arrays: leaves room in an L2 of 512 KB and more */
-    RESIDENT_ROWS = 512,        /* more leave strips so narrow that they are read at the pace of single lines */
-    RESIDENT_ROW = 16 << 10,    /* bytes of a row from which on threads can own columns: see threads_worth */
-    THREAD_BYTES = 320 << 10,   /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
-    TASKS_PER_THREAD = 4,       /* so that the largest share is at most a fifth above the mean */
-    LINE = 16                   /* columns; a cache line of floats, which no two threads should write */
+    RESIDENT_ROWS = 512,      /* more leave strips so narrow that they are read at the pace of single lines */
+    RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on threads can own columns: see threads_worth */
+    RESIDENT_PIECE = 1 << 10, /* bytes of a strip's row that are worth going to, channels first */
+    THREAD_BYTES = 320 << 10, /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
+    TASKS_PER_THREAD = 4,     /* so that the largest share is at most a fifth above the mean */
+    LONG_RUNS = 32,           /* features of a tile whose runs are longer than the tables of the element pass */
+    LINE = 64                 /* a cache line, which no two threads should write */
 };
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
+static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
+
+size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / (value < sizeof(float) ? sizeof(float) : value); }
 
 bool bn_schedule_resident(const bn_plan *p, size_t value)
 {
-    return p->chunks <= 1 || (p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW);
+    return p->chunks <= 1 ||
+           (p->run == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW);
 }
 
 /* Small work does not even ask how many threads there are. Threads that own columns get a page of each row at least:
  * the hardware's prefetcher runs past the end of a shorter piece into lines that another thread is writing (200 x 512
  * on 2 threads took 3 times as long as on 1). */
-static int threads_worth(const bn_plan *p, size_t value, size_t bytes, bool resident, int asked)
+static int threads_worth(const bn_plan *p, size_t value, size_t bytes, int asked)
 {
+    const size_t row = p->columns * p->run * value;
     size_t worth = bytes / THREAD_BYTES;
-    if (resident && worth > p->columns * value / BN_STRIP_BYTES) worth = p->columns * value / BN_STRIP_BYTES;
+    if (bn_schedule_resident(p, value) && worth > row / BN_STRIP_BYTES) worth = row / BN_STRIP_BYTES;
     if (worth < 2) return 1;
     const int most = bn_threads_most(asked);
     return worth < (size_t)most ? (int)worth : most;
@@ -31,10 +40,6 @@ static int threads_worth(const bn_plan *p, size_t value, size_t bytes, bool resi
 
 /* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. */
 static bool beyond_cache(size_t bytes) { return bytes > ((size_t)1 << 20) && bytes > bn_last_level_cache() / 8 * 5; }
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
-static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
 /* Nodes below the one of a task: the tree keeps one for each level. */
 static size_t levels(size_t blocks)
@@ -44,21 +49,51 @@ static size_t levels(size_t blocks)
     return n;
 }
 
-/* The widest tile that scratch, L1 and, for resident strips, L2 allow. */
-static size_t widest_strip(const bn_plan *p, size_t value, bool resident, size_t blocks)
+/* Bytes of one feature that are to stay in cache from the first trip to the second. */
+static size_t feature_bytes(const bn_plan *p, size_t value, size_t reads) { return p->values * value * reads; }
+
+/* Features whose values fit a core's own cache, with room for what passes through. */
+static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads)
+{
+    return bn_core_cache() / 4 * 3 / (feature_bytes(p, value, reads) + 1);
+}
+
+/* The widest tile that scratch, tables and, for resident strips, the cache allow; 0 is as good as 1. */
+static size_t widest_strip(const bn_plan *p, size_t value, size_t reads, bool resident, size_t blocks)
 {
     const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
-    size_t most = BN_STRIP_BYTES / value;
+    size_t most = p->run > BN_TABLE_RUN ? LONG_RUNS : bn_strip_values(value) / p->run;
 
     if (nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
-    if (resident) most = least(most, RESIDENT_BYTES / (p->rows * value + 1));
-    return most < LINE ? LINE : most / LINE * LINE;
+    if (resident) most = least(most, features_in_cache(p, value, reads));
+    return most;
+}
+
+/* Channels first, all values of a feature are visited at small cost: a feature stays in the core's own cache, or in its
+ * share of the last one, unless there are so few that threads would wait for each other longer than for memory. */
+static bool worth_residing(const bn_plan *p, size_t value, size_t reads, size_t threads)
+{
+    const size_t fit = least(features_in_cache(p, value, reads), p->columns), at_once = fit > 0 ? fit : 1;
+    const size_t tasks = p->columns / at_once;
+
+    if (p->run == 1 || p->lanes > 1 || (at_once < p->columns && at_once * p->run * value < RESIDENT_PIECE))
+        return false;
+    if (fit == 0 && feature_bytes(p, value, reads) * threads > bn_last_level_cache() / 2) return false;
+    return 2 * round_up(p->columns, threads) <= 3 * p->columns || tasks >= 2 * threads;
+}
+
+/* Features at which a tile may begin, so that it begins with a cache line. */
+static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
+{
+    size_t n = 1;
+    while (n * p->run * value % LINE != 0) n *= 2;
+    return n <= most || p->run == 1 ? n : 1;
 }
 
 /* As many chunks to a node as leave enough tasks: what threads hand each other costs more than what they sum. */
 static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
 {
-    const size_t narrow = least(p->columns, BN_STRIP_BYTES / value);
+    const size_t narrow = least(p->columns, bn_strip_values(value) / least(p->run, BN_TABLE_RUN));
     size_t group = 1;
 
     while (p->chunks / (2 * group) >= TASKS_PER_THREAD * threads &&
@@ -69,27 +104,27 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
 
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in_place, int asked)
 {
-    const size_t bytes = p->rows * p->columns * value * (size_t)arrays;
-    const bool resident = bn_schedule_resident(p, value);
-    bn_schedule s = {.threads = threads_worth(p, value, bytes, resident, asked),
-                     .resident = resident,
+    const size_t bytes = p->values * p->columns * value * (size_t)arrays, reads = (size_t)arrays - 1;
+    bn_schedule s = {.threads = threads_worth(p, value, bytes, asked),
                      .stream = !in_place && beyond_cache(bytes),
                      .strip = p->columns};
     const size_t threads = (size_t)s.threads;
 
+    s.resident = bn_schedule_resident(p, value) || worth_residing(p, value, reads, threads);
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {
         s.threads = (int)least(threads, nodes);
         return s;
     }
-    size_t strips =
-        divide_up(p->columns, widest_strip(p, value, resident, resident ? p->blocks : s.group * p->chunk_blocks));
-    if (resident)
+    const size_t most = widest_strip(p, value, reads, s.resident, s.resident ? p->blocks : s.group * p->chunk_blocks);
+    const size_t step = features_to_a_line(p, value, most), widest = most > step ? most / step * step : step;
+    size_t strips = divide_up(p->columns, widest);
+    if (s.resident)
         strips = round_up(strips, threads);
     else if (threads > 1 && nodes * strips < TASKS_PER_THREAD * threads)
         strips = divide_up(TASKS_PER_THREAD * threads, nodes);
-    s.strip = round_up(divide_up(p->columns, strips), LINE);
-    s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (resident ? 1 : nodes));
+    s.strip = round_up(divide_up(p->columns, strips), step);
+    s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (s.resident ? 1 : nodes));
     return s;
 }

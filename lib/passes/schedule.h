@@ -19,6 +19,9 @@ typedef struct bn_schedule {
     size_t group;  /* chunks that a thread reduces to one node by itself: a power of two */
 } bn_schedule;
 
+/* Values of a row in the widest tile. */
+size_t bn_strip_values(size_t value);
+
 /* Whether the shape is walked by resident strips. A matter of the shape alone, so that the workspace is too. */
 bool bn_schedule_resident(const bn_plan *plan, size_t value);
 

@@ -12,9 +12,9 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 static double *node_of(const bn_work *w, size_t chunk) { return w->nodes + chunk * 2 * w->plan.columns; }
 
-static double rows_between(const bn_plan *p, size_t from, size_t to)
+static double values_between(const bn_plan *p, size_t from, size_t to)
 {
-    return (double)(bn_plan_row(p, to) - bn_plan_row(p, from));
+    return (double)(bn_plan_values(p, to) - bn_plan_values(p, from));
 }
 
 /* The node of blocks [from, to): left part into a and b, right part into scratch, merged. */
@@ -30,13 +30,22 @@ static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t 
     reduce(k, from, middle, column, columns, a, b, scratch);
     reduce(k, middle, to, column, columns, scratch, scratch + columns, other);
     const bn_plan *const p = &k->work->plan;
-    k->operation->merge(columns, rows_between(p, from, middle), a, b, rows_between(p, middle, to), scratch,
+    k->operation->merge(columns, values_between(p, from, middle), a, b, values_between(p, middle, to), scratch,
                         scratch + columns);
 }
 
-static void elements(const walk *k, size_t row, size_t rows, size_t column, bn_coefficients *c)
+/* Blocks [from, to), in one go where their rows are whole. */
+static void elements(const walk *k, size_t from, size_t to, size_t column, bn_coefficients *c)
 {
-    k->operation->elements(k->work, row, rows, column, c, k->schedule->stream);
+    const bn_plan *const p = &k->work->plan;
+    const bool whole = bn_plan_whole_runs(p);
+
+    for (size_t i = from; i < to; i += whole ? to - from : 1) {
+        bn_block b = bn_plan_block(p, i);
+        if (whole) b.rows = bn_plan_block(p, to).row - b.row;
+        c->run = b.run;
+        k->operation->elements(k->work, b, column, c, k->schedule->stream);
+    }
 }
 
 /* Apart, so that the coefficients do not stand on the stack beside what the sums need there. */
@@ -45,7 +54,7 @@ static __attribute__((noinline)) void resident_elements(const walk *k, size_t co
 {
     bn_coefficients c;
     k->operation->prepare(k->work, column, columns, a, b, &c);
-    elements(k, 0, k->work->plan.rows, column, &c);
+    elements(k, 0, k->work->plan.blocks, column, &c);
 }
 
 /* A strip from end to end: sums and elements while its rows are in cache. */
@@ -100,8 +109,8 @@ static void merge_chunks(const walk *k, size_t column, size_t columns)
             const size_t from = first_block(p, i), middle = first_block(p, i + step);
             const size_t to = first_block(p, i + 2 * step);
             double *const left = node_of(w, i) + column, *const right = node_of(w, i + step) + column;
-            k->operation->merge(columns, rows_between(p, from, middle), left, left + p->columns,
-                                rows_between(p, middle, to), right, right + p->columns);
+            k->operation->merge(columns, values_between(p, from, middle), left, left + p->columns,
+                                values_between(p, middle, to), right, right + p->columns);
         }
     k->operation->finish(w, column, columns, node_of(w, 0) + column, node_of(w, 0) + p->columns + column);
 }
@@ -127,8 +136,7 @@ static void element_tasks(const walk *k, size_t from, size_t to)
             prepared = strip;
         }
         for (size_t chunk = first_chunk(k, group + 1); chunk-- > first_chunk(k, group);) {
-            const size_t row = bn_plan_row(p, first_block(p, chunk));
-            elements(k, row, bn_plan_row(p, first_block(p, chunk + 1)) - row, column, &c);
+            elements(k, first_block(p, chunk), first_block(p, chunk + 1), column, &c);
         }
     }
 }
@@ -151,20 +159,34 @@ static void streamed(void *context, int thread, int team)
     element_tasks(k, from, to);
 }
 
-const void *bn_at(const bn_work *w, const void *array, size_t row, size_t stride, size_t column)
+const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride, size_t column)
 {
-    return (const char *)array + (row * stride + column) * w->value;
+    return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
 }
 
-size_t bn_rows_side_by_side(const bn_work *w, size_t columns)
+bn_tile bn_tile_of(const bn_work *w, bn_block b, size_t columns)
 {
-    if (columns != w->plan.columns) return 1;
-    const size_t most = least(BN_STRIP_BYTES / w->value / columns, w->plan.rows / 8);
+    return (bn_tile){.rows = b.rows, .columns = columns, .run = b.run, .pitch = w->plan.run, .lanes = w->plan.lanes};
+}
+
+static size_t rows_side_by_side(const bn_work *w, size_t values)
+{
+    const size_t most = least(bn_strip_values(w->value) / values, w->plan.rows / 8);
     size_t lines = 1; /* rows that make whole cache lines */
 
-    while (lines * columns * w->value % 64 != 0) lines *= 2;
+    while (lines * values * w->value % 64 != 0) lines *= 2;
     if (most < lines) return most > 0 ? most : 1;
-    return least(most, 512 / columns + lines) / lines * lines;
+    return least(most, 512 / values + lines) / lines * lines;
+}
+
+void bn_describe_tile(const bn_work *w, size_t columns, bool dense, bn_coefficients *c)
+{
+    const size_t run = w->plan.run, values = columns * run;
+
+    c->columns = columns;
+    c->run = c->pitch = run;
+    c->table = run <= BN_TABLE_RUN && values <= bn_strip_values(w->value);
+    c->repeat = c->table && dense && columns == w->plan.columns ? rows_side_by_side(w, values) : 1;
 }
 
 size_t bn_node_bytes(const bn_plan *p, size_t value)

@@ -1,6 +1,11 @@
 #include "plan/plan.h"
+#include "kernels/kernels.h" /* how long a run is summed in columns */
 
+enum { ROUND_RUN = 16 }; /* parts of a run are multiples of it */
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
+static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
 static size_t at_least_power_of_two(size_t n)
 {
@@ -9,47 +14,84 @@ static size_t at_least_power_of_two(size_t n)
     return p;
 }
 
+/* Values of a feature in a block, at most. */
+static size_t most_in_block(const bn_plan *p)
+{
+    if (p->run > BN_SHORT_RUN) return BN_LONG_BLOCK;
+    return p->run > 0 ? least(BN_CHAIN * p->lanes, BN_CHAIN * BN_SHORT_RUN / p->run) * p->run : 0;
+}
+
+/* A block of several entries, or several even blocks to an entry, so that none is a remnant of a few values. */
 static void cut_into_blocks(bn_plan *p, size_t batch, size_t spatial)
 {
-    const size_t most = BN_CHAIN * p->lanes;
+    const size_t most = most_in_block(p);
 
-    p->entry_rows = spatial;
     p->block_entries = 1;
     p->blocks_per_entry = 1;
-    p->block_rows = spatial;
+    p->block_rows = p->entry_rows;
+    p->block_run = p->run;
+    if (spatial == 0) return;
     if (spatial > most) {
-        p->blocks_per_entry = divide_up(spatial, most);
-        p->block_rows = divide_up(spatial, p->blocks_per_entry); /* even blocks: none is a remnant of a few rows */
-        p->blocks_per_entry = divide_up(spatial, p->block_rows);
+        const size_t even = divide_up(spatial, divide_up(spatial, most));
+        if (p->run == 1)
+            p->block_rows = even;
+        else
+            p->block_run = round_up(even, ROUND_RUN);
+        p->blocks_per_entry = divide_up(spatial, p->block_rows * p->block_run);
         p->blocks = batch * p->blocks_per_entry;
         return;
     }
-    while (p->block_rows * 2 <= most && spatial > 0) {
+    for (size_t values = spatial; values * 2 <= most; values *= 2) {
         p->block_entries *= 2;
         p->block_rows *= 2;
     }
-    p->blocks = spatial > 0 ? divide_up(batch, p->block_entries) : 0;
+    p->blocks = divide_up(batch, p->block_entries);
 }
 
-bn_plan bn_plan_make(size_t batch, size_t features, size_t spatial)
+bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t spatial, size_t value)
 {
-    bn_plan p = {.rows = batch * spatial, .columns = features, .lanes = 1};
+    bn_plan p = {.columns = features, .values = batch * spatial, .lanes = 1};
 
-    while (p.lanes * features < BN_WIDE) p.lanes *= 2;
+    p.entry_rows = channels_first ? 1 : spatial;
+    p.rows = batch * p.entry_rows;
+    p.run = channels_first ? spatial : 1;
+    while (p.run > 0 && p.run < BN_WIDE && p.lanes * features * p.run < BN_WIDE) p.lanes *= 2;
     cut_into_blocks(&p, batch, spatial);
 
-    const size_t by_size = p.block_rows > 0 ? divide_up(BN_CHUNK_ROWS, p.block_rows) : 1;
+    const size_t in_chunk = value * BN_CHUNK_VALUES < BN_CHUNK_BYTES ? BN_CHUNK_BYTES / value : BN_CHUNK_VALUES;
+    const size_t in_block = p.block_rows * p.block_run;
+    const size_t by_size = in_block > 0 ? divide_up(in_chunk, in_block) : 1;
     const size_t by_number = divide_up(p.blocks, BN_CHUNKS);
     p.chunk_blocks = at_least_power_of_two(by_size > by_number ? by_size : by_number);
     p.chunks = divide_up(p.blocks, p.chunk_blocks);
     return p;
 }
 
-size_t bn_plan_row(const bn_plan *p, size_t block)
+bool bn_plan_whole_runs(const bn_plan *p) { return p->block_run >= p->run; }
+
+static size_t first_row(const bn_plan *p, size_t block)
 {
-    const size_t entry = block / p->blocks_per_entry * p->block_entries;
-    const size_t row = entry * p->entry_rows + block % p->blocks_per_entry * p->block_rows;
-    return row < p->rows ? row : p->rows;
+    const size_t entry = block / p->blocks_per_entry * p->block_entries, part = block % p->blocks_per_entry;
+    return least(entry * p->entry_rows + (bn_plan_whole_runs(p) ? part * p->block_rows : 0), p->rows);
+}
+
+bn_block bn_plan_block(const bn_plan *p, size_t block)
+{
+    bn_block b = {.row = first_row(p, block), .rows = 1, .from = 0, .run = p->run};
+
+    if (bn_plan_whole_runs(p)) {
+        b.rows = first_row(p, block + 1) - b.row;
+    } else {
+        b.from = block % p->blocks_per_entry * p->block_run;
+        b.run = least(p->block_run, p->run - b.from);
+    }
+    return b;
+}
+
+size_t bn_plan_values(const bn_plan *p, size_t block)
+{
+    const size_t part = bn_plan_whole_runs(p) ? 0 : block % p->blocks_per_entry * p->block_run;
+    return first_row(p, block) * p->run + part;
 }
 
 size_t bn_plan_left(size_t blocks) { return at_least_power_of_two(blocks) / 2; }

@@ -1,0 +1,14 @@
+/* What bfloat16 and IEEE half share: stored in 16 bits, computed in float, rounded once. */
+#define BN_EXACT_SQUARES 1
+
+typedef uint16_t stored; /* in x, y, dx, dy */
+typedef float real;      /* what elements are computed with */
+typedef float param;     /* gamma, beta, running statistics, dgamma, dbeta */
+
+BN_INLINE vf x_load(const stored *p) { return to_float(vs_load(p)); }
+BN_INLINE vf x_load_part(const stored *p, size_t n) { return to_float(vs_load_part(p, n)); }
+BN_INLINE vd x_widen(const stored *p) { return vd_of_vh(to_float_half(vsh_load(p))); }
+BN_INLINE vd x_widen_part(const stored *p, size_t n) { return vd_of_vh(to_float_half(vsh_load_part(p, n))); }
+BN_INLINE void y_store(stored *p, vf v) { vs_store(p, rounded(v)); }
+BN_INLINE void y_store_part(stored *p, vf v, size_t n) { vs_store_part(p, rounded(v), n); }
+BN_INLINE void y_stream(stored *p, vf v) { vs_stream(p, rounded(v)); }
