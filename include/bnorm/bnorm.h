@@ -9,8 +9,9 @@
  * 5. Status
  * 6. The three calls
  * 7. A layer that owns its arrays
- * 8. Sizes: workspace, blocks
- * 9. Text
+ * 8. Statistics that split and merge
+ * 9. Sizes: workspace, blocks
+ * 10. Text
  *
  * ---- 1. Words and formulas ------------------------------------------------------------------------------------------
  *
@@ -180,8 +181,12 @@ typedef enum bnorm_status {
     BNORM_ONE_VALUE,       /* training with M = 1: one value has no variance */
     BNORM_OVERLAP,         /* a written array shares an element with another array of the call */
     BNORM_X_OVERWRITTEN,   /* backward with y == x: x no longer holds the input */
-    BNORM_WORKSPACE,       /* workspace_size is smaller than bnorm_workspace_size says */
-    BNORM_NO_MEMORY        /* memory could not be allocated */
+    BNORM_WORKSPACE,       /* workspace_size is smaller than bnorm_workspace_size says, or bytes than their size */
+    BNORM_NO_MEMORY,       /* memory could not be allocated */
+    BNORM_MISMATCH,        /* parts of other shape, dtype or layout, or larger than their whole; see section 8 */
+    BNORM_NOT_ADJACENT,    /* a part that does not begin where the other ends */
+    BNORM_CORRUPT,         /* bytes that are not serialised sums of this kind, or of another version or byte order */
+    BNORM_MPI              /* MPI reports an error: see mpi.h */
 } bnorm_status;
 
 /* ---- 6. The three calls ------------------------------------------------------------------------------------------ */
@@ -251,7 +256,115 @@ BNORM_API void *bnorm_layer_running_var(bnorm_layer *layer);
 BNORM_API void *bnorm_layer_dgamma(bnorm_layer *layer);
 BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
 
-/* ---- 8. Sizes ---------------------------------------------------------------------------------------------------- */
+/* ---- 8. Statistics that split and merge ------------------------------------------------------------------------- */
+
+/* For a batch that comes in parts: micro-batches, files, processes, machines. Each part is summed where it is, the sums
+ * are merged, and y and dx are computed part by part:
+ *
+ *     bnorm_moments *m;                                      for each part:
+ *     bnorm_moments_create(&m, &d, 0);
+ *     bnorm_moments_accumulate(m, rows, x);                      in order; first trip: reads x
+ *     bnorm_moments_finish(m, mean, invstd);                 once, then
+ *     bnorm_moments_commit(m, running_mean, running_var);
+ *     bnorm_normalise(&d, &b);                                   second trip: reads x, writes y
+ *     bnorm_moments_destroy(m);
+ *
+ * and backward the same with bnorm_gradient_sums and bnorm_input_gradient. Where different processes have the parts, each
+ * creates its own with the number of its first block, and one merges them, or all do (mpi.h).
+ *
+ * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
+ * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
+ * but for the end of the batch, give the bits of bnorm_forward_training and bnorm_backward on the whole batch, however
+ * they are grouped and in whichever order they are merged; any other parts stay within the same bounds on the error.
+ * Sums cover blocks [first, next) of the batch, and hold one node of the tree for each aligned power of two of blocks in
+ * it, at most 2 log2(blocks): each node is a count and two doubles a feature.
+ *
+ * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them.
+ * eps and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section
+ * 5; on any error nothing has been written or changed. One object serves one thread at a time; calls that take
+ * it as const may run at the same time. */
+typedef struct bnorm_moments bnorm_moments;             /* of each node: count, mean, sum((x - mean)^2) */
+typedef struct bnorm_gradient_sums bnorm_gradient_sums; /* of each node: count, sum(dy), sum(dy * (x - mean)) */
+
+/* Empty sums that begin with block number first_block: 0, or the number of blocks in the parts before. *m is written on
+ * success only. BNORM_NULL, BNORM_OVERFLOW, BNORM_NO_MEMORY. destroy takes NULL. */
+BNORM_API bnorm_status bnorm_moments_create(bnorm_moments **m, const bnorm_desc *desc, size_t first_block);
+BNORM_API void bnorm_moments_destroy(bnorm_moments *m);
+
+/* Adds the next part: `batch` entries of the description's shape and x_stride. batch 0 changes nothing, and x may then
+ * be NULL. Reads x once. BNORM_NULL, BNORM_OVERFLOW, BNORM_NO_MEMORY. */
+BNORM_API bnorm_status bnorm_moments_accumulate(bnorm_moments *m, size_t batch, const void *x);
+
+/* Adds what `next` holds, which must begin with the block that m ends before; next stays as it is. BNORM_NULL;
+ * BNORM_MISMATCH where dtype, layout, features or spatial differ; BNORM_NOT_ADJACENT; BNORM_OVERFLOW; BNORM_NO_MEMORY. */
+BNORM_API bnorm_status bnorm_moments_merge(bnorm_moments *m, const bnorm_moments *next);
+
+/* mean and invstd, C doubles each, of all values so far; more may follow. Without any value nothing is written and
+ * all is well. BNORM_NULL, BNORM_ONE_VALUE, BNORM_OVERLAP. */
+BNORM_API bnorm_status bnorm_moments_finish(const bnorm_moments *m, double *mean, double *invstd);
+
+/* Moves running statistics (C floats, or doubles with BNORM_F64) towards these moments, as forward training does. The
+ * description's update_rate 1 stores them. Without any value, or with update_rate 0, nothing is written. BNORM_NULL,
+ * BNORM_ONE_VALUE, BNORM_OVERLAP. */
+BNORM_API bnorm_status bnorm_moments_commit(const bnorm_moments *m, void *running_mean, void *running_var);
+
+/* Values of a feature held; the first block; the one after the last. 0 for NULL. */
+BNORM_API size_t bnorm_moments_count(const bnorm_moments *m);
+BNORM_API size_t bnorm_moments_first_block(const bnorm_moments *m);
+BNORM_API size_t bnorm_moments_next_block(const bnorm_moments *m);
+
+/* The sums as plain bytes for any transport between machines of one byte order: 72 bytes, and 24 + 16 C for each node.
+ * With bytes NULL *size is set to how many; otherwise it holds how many there are, and is set to how many were written.
+ * Any alignment. BNORM_NULL; BNORM_WORKSPACE where there are too few. */
+BNORM_API bnorm_status bnorm_moments_serialise(const bnorm_moments *m, void *bytes, size_t *size);
+
+/* Replaces what m holds, first block included, by what was serialised from sums of its shape. Everything is checked that
+ * can be: magic, version, byte order, kind, lengths, that nodes are aligned, adjacent and as few as can be, that counts
+ * are possible, that no sum of squares is negative. BNORM_NULL, BNORM_CORRUPT, BNORM_MISMATCH, BNORM_NO_MEMORY. */
+BNORM_API bnorm_status bnorm_moments_deserialise(bnorm_moments *m, const void *bytes, size_t size);
+
+/* The same for the sums of backward. accumulate takes the mean of the whole batch, with dy_stride for dy. */
+BNORM_API bnorm_status bnorm_gradient_sums_create(bnorm_gradient_sums **g, const bnorm_desc *desc, size_t first_block);
+BNORM_API void bnorm_gradient_sums_destroy(bnorm_gradient_sums *g);
+BNORM_API bnorm_status bnorm_gradient_sums_accumulate(bnorm_gradient_sums *g, size_t batch, const void *x,
+                                                      const void *dy, const double *mean);
+BNORM_API bnorm_status bnorm_gradient_sums_merge(bnorm_gradient_sums *g, const bnorm_gradient_sums *next);
+
+/* dgamma and dbeta of all values so far, either of which may be NULL; 0 without any value. invstd may be NULL where
+ * dgamma is. BNORM_NULL, BNORM_OVERLAP. */
+BNORM_API bnorm_status bnorm_gradient_sums_finish(const bnorm_gradient_sums *g, const double *invstd, void *dgamma,
+                                                  void *dbeta);
+
+BNORM_API size_t bnorm_gradient_sums_count(const bnorm_gradient_sums *g);
+BNORM_API size_t bnorm_gradient_sums_first_block(const bnorm_gradient_sums *g);
+BNORM_API size_t bnorm_gradient_sums_next_block(const bnorm_gradient_sums *g);
+BNORM_API bnorm_status bnorm_gradient_sums_serialise(const bnorm_gradient_sums *g, void *bytes, size_t *size);
+BNORM_API bnorm_status bnorm_gradient_sums_deserialise(bnorm_gradient_sums *g, const void *bytes, size_t size);
+
+/* y of a part, or of a whole batch, by given statistics:
+ *
+ *     y[i][c] = activation((x[i][c] - mean[c]) * invstd[c] * gamma[c] + beta[c] + residual[i][c])
+ *
+ * Reads x, mean, invstd, gamma, beta; writes y, which may be x. gamma and beta may be NULL; no workspace is used, and no
+ * memory allocated. BNORM_NULL, BNORM_OVERLAP. */
+BNORM_API bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *buffers);
+
+/* dx of a part of the batch whose sums are `total`, with M = total's count and dbeta, dgamma its sums in double:
+ *
+ *     dx = gamma * invstd * (dy - dbeta / M - xhat * dgamma / M)
+ *
+ * Reads x, dy, mean, invstd, gamma; writes dx, which may be dy. BNORM_NULL; BNORM_OVERLAP; BNORM_X_OVERWRITTEN where y is
+ * x; BNORM_MISMATCH where total has another shape or fewer values than the part; BNORM_NO_MEMORY. */
+BNORM_API bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *buffers,
+                                            const bnorm_gradient_sums *total);
+
+/* What is wrong with the arguments of bnorm_forward_training, or bnorm_backward, for a part of a batch; nothing is read
+ * or written. For processes that want to agree that all is well before any begins. One value is no error, a part without
+ * values may have NULL for x, y, dy and dx only, and the workspace does not matter. */
+BNORM_API bnorm_status bnorm_check_training_part(const bnorm_desc *desc, const bnorm_buffers *buffers);
+BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const bnorm_buffers *buffers);
+
+/* ---- 9. Sizes ---------------------------------------------------------------------------------------------------- */
 
 /* Scratch in bytes that is enough for each of the three calls with this description and any number of threads. */
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
@@ -261,7 +374,7 @@ BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *byte
  * of the batch) is a whole number of blocks. */
 BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
 
-/* ---- 9. Text ----------------------------------------------------------------------------------------------------- */
+/* ---- 10. Text ---------------------------------------------------------------------------------------------------- */
 
 /* "BNORM_OK", ...: the name, whose meaning section 5 has; "unknown status" for a value that is none. */
 BNORM_API const char *bnorm_status_string(bnorm_status status);

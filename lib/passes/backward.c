@@ -25,6 +25,12 @@ static void finish(const bn_work *w, size_t column, size_t columns, double *sum_
                                     from_column(w, b->dbeta, column));
 }
 
+static void load_sums(const bn_work *w, size_t column, size_t columns, double *sum_dy, double *sum_dy_d)
+{
+    memcpy(sum_dy, w->node + column, columns * sizeof *sum_dy);
+    memcpy(sum_dy_d, w->node + w->plan.columns + column, columns * sizeof *sum_dy_d);
+}
+
 static void prepare(const bn_work *w, size_t column, size_t columns, const double *sum_dy, const double *sum_dy_d,
                     bn_coefficients *c)
 {
@@ -38,7 +44,7 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     c->gamma = b->gamma ? (const char *)b->gamma + column * w->param : NULL;
     c->sum_dy = sum_dy;
     c->sum_dy_d = sum_dy_d;
-    c->values = (double)w->plan.values;
+    c->values = (double)w->total;
     w->kernels->input_gradient_coefficients(c);
 }
 
@@ -51,11 +57,28 @@ static void input_gradient(const bn_work *w, bn_block block, size_t column, cons
                                (void *)bn_at(w, b->dx, block, d->dx_stride, column), d->dx_stride, block.rows, stream);
 }
 
+static void backward(const bn_work *w, const bn_operation *operation)
+{
+    const bool in_place = w->buffers->dx == w->buffers->dy;
+    const bn_schedule s = bn_schedule_make(&w->plan, w->value, 3, in_place, w->desc->threads);
+    bn_walk(w, operation, &s);
+}
+
 void bn_pass_backward(const bn_work *w)
 {
-    const bnorm_buffers *const b = w->buffers;
-    const bn_operation backward = {sums_of_block, w->kernels->merge_sums, finish, prepare,
-                                   b->dx ? input_gradient : NULL};
-    const bn_schedule s = bn_schedule_make(&w->plan, w->value, 3, b->dx == b->dy, w->desc->threads);
-    bn_walk(w, &backward, &s);
+    const bn_operation whole = {sums_of_block, w->kernels->merge_sums, finish, prepare,
+                                w->buffers->dx ? input_gradient : NULL};
+    backward(w, &whole);
+}
+
+void bn_pass_gradient_sums(const bn_work *w)
+{
+    const bn_operation sums = {sums_of_block, w->kernels->merge_sums, bn_keep_node, NULL, NULL};
+    backward(w, &sums);
+}
+
+void bn_pass_input_gradient(const bn_work *w)
+{
+    const bn_operation gradient = {NULL, NULL, load_sums, prepare, input_gradient};
+    backward(w, &gradient);
 }

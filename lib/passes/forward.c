@@ -31,6 +31,12 @@ static void load_running(const bn_work *w, size_t column, size_t columns, double
                         (const char *)w->buffers->running_var + column * w->param, mean, invstd);
 }
 
+static void load_saved(const bn_work *w, size_t column, size_t columns, double *mean, double *invstd)
+{
+    memcpy(mean, w->buffers->mean + column, columns * sizeof *mean);
+    memcpy(invstd, w->buffers->invstd + column, columns * sizeof *invstd);
+}
+
 static void prepare(const bn_work *w, size_t column, size_t columns, const double *mean, const double *invstd,
                     bn_coefficients *c)
 {
@@ -68,4 +74,16 @@ void bn_pass_inference(const bn_work *w)
 {
     const bn_operation inference = {NULL, NULL, load_running, prepare, normalise};
     forward(w, &inference);
+}
+
+void bn_pass_moments(const bn_work *w)
+{
+    const bn_operation moments = {moments_of_block, w->kernels->merge_moments, bn_keep_node, NULL, NULL};
+    forward(w, &moments);
+}
+
+void bn_pass_normalise(const bn_work *w)
+{
+    const bn_operation saved = {NULL, NULL, load_saved, prepare, normalise};
+    forward(w, &saved);
 }

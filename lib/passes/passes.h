@@ -17,6 +17,8 @@ typedef struct bn_work {
     bn_plan plan;
     size_t value, param; /* sizes in bytes of a value and of a parameter */
     double *nodes;       /* of chunks: [chunks][2][columns] */
+    size_t total;        /* M of the whole batch, of which the arrays may be a part */
+    double *node;        /* [2][columns]: where the node of a part goes; for an input gradient the whole batch's sums */
 } bn_work;
 
 /* Where a tile begins in x, y, dx or dy. */
@@ -56,5 +58,14 @@ void bn_walk(const bn_work *work, const bn_operation *operation, const bn_schedu
 void bn_pass_training(const bn_work *work);
 void bn_pass_inference(const bn_work *work);
 void bn_pass_backward(const bn_work *work);
+
+/* Their trips apart, for parts of a batch. The first two want the plan of an aligned node, and write work->node. */
+void bn_pass_moments(const bn_work *work);
+void bn_pass_gradient_sums(const bn_work *work);
+void bn_pass_normalise(const bn_work *work);
+void bn_pass_input_gradient(const bn_work *work);
+
+/* finish: keeps the node of some columns in work->node. */
+void bn_keep_node(const bn_work *work, size_t column, size_t columns, double *a, double *b);
 
 #endif

@@ -189,6 +189,12 @@ void bn_describe_tile(const bn_work *w, size_t columns, bool dense, bn_coefficie
     c->repeat = c->table && dense && columns == w->plan.columns ? rows_side_by_side(w, values) : 1;
 }
 
+void bn_keep_node(const bn_work *w, size_t column, size_t columns, double *a, double *b)
+{
+    memcpy(w->node + column, a, columns * sizeof *a);
+    memcpy(w->node + w->plan.columns + column, b, columns * sizeof *b);
+}
+
 size_t bn_node_bytes(const bn_plan *p, size_t value)
 {
     return bn_schedule_resident(p, value) ? 0 : p->chunks * 2 * p->columns * sizeof(double);

@@ -67,8 +67,19 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
     return p;
 }
 
+bn_plan bn_plan_node(const bn_plan *whole, size_t from, size_t to)
+{
+    bn_plan p = *whole;
+    p.first = from;
+    p.values = bn_plan_values(whole, to) - bn_plan_values(whole, from);
+    p.blocks = to - from;
+    p.chunks = divide_up(p.blocks, p.chunk_blocks);
+    return p;
+}
+
 bool bn_plan_whole_runs(const bn_plan *p) { return p->block_run >= p->run; }
 
+/* Blocks are numbered in the whole here. */
 static size_t first_row(const bn_plan *p, size_t block)
 {
     const size_t entry = block / p->blocks_per_entry * p->block_entries, part = block % p->blocks_per_entry;
@@ -77,6 +88,7 @@ static size_t first_row(const bn_plan *p, size_t block)
 
 bn_block bn_plan_block(const bn_plan *p, size_t block)
 {
+    block += p->first;
     bn_block b = {.row = first_row(p, block), .rows = 1, .from = 0, .run = p->run};
 
     if (bn_plan_whole_runs(p)) {
@@ -90,6 +102,7 @@ bn_block bn_plan_block(const bn_plan *p, size_t block)
 
 size_t bn_plan_values(const bn_plan *p, size_t block)
 {
+    block += p->first;
     const size_t part = bn_plan_whole_runs(p) ? 0 : block % p->blocks_per_entry * p->block_run;
     return first_row(p, block) * p->run + part;
 }

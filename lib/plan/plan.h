@@ -24,6 +24,7 @@ enum {
 };
 
 typedef struct bn_plan {
+    size_t first; /* the number of its first block in the whole: above 0 in the plan of a node only */
     size_t rows, columns, run;
     size_t values;           /* M */
     size_t lanes;            /* a power of two; 1 where a row is wide */
@@ -40,6 +41,9 @@ typedef struct bn_plan {
 /* For batch * spatial and features within range (checked at the door); features at least 1. value: the size of one in
  * bytes. */
 bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t spatial, size_t value);
+
+/* The plan of an aligned node: blocks [from, to) of a plan, numbered from 0, where they stand in its arrays. */
+bn_plan bn_plan_node(const bn_plan *plan, size_t from, size_t to);
 
 /* Where a block stands: rows [row, row + rows), of each run the values [from, from + run). */
 typedef struct bn_block {

@@ -1,0 +1,141 @@
+/* What the doors share: checks of a description and of overlap, and what a call works with. */
+#include "check.h"
+#include "isa/select.h"
+
+#include <math.h>
+
+enum { SCRATCH_ALIGNMENT = 64 };
+
+static const size_t value_bytes[] = {[BNORM_F32] = 4, [BNORM_F64] = 8, [BNORM_BF16] = 2, [BNORM_F16] = 2};
+
+static size_t param_bytes(bnorm_dtype t) { return t == BNORM_F64 ? sizeof(double) : sizeof(float); }
+
+/* ---- description ---- */
+
+static bool product(size_t a, size_t b, size_t *out)
+{
+    if (b != 0 && a > PTRDIFF_MAX / b) return false;
+    *out = a * b;
+    return true;
+}
+
+/* Rows: pixels channels last, images channels first. Values of a row, side by side. Both fit, see overflows. */
+static size_t rows_of(const bnorm_desc *d)
+{
+    return d->layout == BNORM_CHANNELS_FIRST ? d->batch : d->batch * d->spatial;
+}
+size_t bn_row_values(const bnorm_desc *d)
+{
+    return d->layout == BNORM_CHANNELS_FIRST ? d->features * d->spatial : d->features;
+}
+
+/* Strides of 0 become what they stand for. */
+static bnorm_desc resolved(const bnorm_desc *d)
+{
+    bnorm_desc r = *d;
+    if (r.x_stride == 0) r.x_stride = bn_row_values(d);
+    if (r.y_stride == 0) r.y_stride = bn_row_values(d);
+    if (r.dx_stride == 0) r.dx_stride = r.x_stride;
+    if (r.dy_stride == 0) r.dy_stride = r.y_stride;
+    if (r.residual_stride == 0) r.residual_stride = r.y_stride;
+    if (r.dresidual_stride == 0) r.dresidual_stride = r.y_stride;
+    return r;
+}
+
+/* The six strides of a resolved description. */
+static void strides_of(const bnorm_desc *r, size_t strides[6])
+{
+    const size_t all[6] = {r->x_stride,  r->y_stride,        r->dx_stride,
+                           r->dy_stride, r->residual_stride, r->dresidual_stride};
+    memcpy(strides, all, sizeof all);
+}
+
+static bool overflows(const bnorm_desc *d)
+{
+    size_t bytes;
+    return !product(d->features, sizeof(double), &bytes) || !product(d->batch, d->spatial, &bytes) ||
+           !product(d->features, d->spatial, &bytes);
+}
+
+/* Of a resolved description. */
+static bool arrays_overflow(const bnorm_desc *r)
+{
+    size_t bytes, strides[6];
+
+    strides_of(r, strides);
+    for (int i = 0; i < 6; i++) {
+        const size_t step = strides[i] > bn_row_values(r) ? strides[i] : bn_row_values(r);
+        if (!product(rows_of(r), step, &bytes) || !product(bytes, value_bytes[r->dtype], &bytes)) return true;
+    }
+    return false;
+}
+
+static bool bad_stride(const bnorm_desc *r)
+{
+    size_t strides[6];
+    strides_of(r, strides);
+    for (int i = 0; i < 6; i++)
+        if (strides[i] < bn_row_values(r)) return true;
+    return false;
+}
+
+static bool in_range(int value, int last) { return value >= 0 && value <= last; }
+
+bnorm_status bn_check_description(const bnorm_desc *d, bool unsupported_arrays, bnorm_desc *r)
+{
+    if (d->abi != BNORM_ABI) return BNORM_UNKNOWN_ABI;
+    if (!bn_isa_in_use()) return BNORM_UNKNOWN_ISA;
+    if (!in_range((int)d->dtype, BNORM_F16) || !in_range((int)d->layout, BNORM_CHANNELS_FIRST) ||
+        !in_range((int)d->activation, BNORM_LEAKY_RELU))
+        return BNORM_BAD_ENUM;
+    if (d->activation != BNORM_IDENTITY || unsupported_arrays) return BNORM_UNSUPPORTED;
+    if (d->features == 0) return BNORM_NO_FEATURES;
+    if (overflows(d)) return BNORM_OVERFLOW;
+    *r = resolved(d);
+    if (arrays_overflow(r)) return BNORM_OVERFLOW;
+    if (bad_stride(r)) return BNORM_BAD_STRIDE;
+    if (!(d->eps >= 0 && isfinite(d->eps))) return BNORM_BAD_EPS;
+    if (!(d->update_rate >= 0 && d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
+    if (d->threads < 0) return BNORM_BAD_THREADS;
+    return BNORM_OK;
+}
+
+/* ---- overlap ---- */
+
+void bn_arrays_add(bn_arrays *a, const void *start, size_t rows, size_t stride, size_t width)
+{
+    a->spans[a->count++] = (bn_span){start, rows, stride, width};
+}
+
+bool bn_arrays_overlap(const bn_arrays *a, int same)
+{
+    for (int i = 0; i < a->written; i++)
+        for (int j = i + 1; j < a->count; j++) {
+            if (i == 0 && j == same && bn_spans_equal(a->spans[i], a->spans[j])) continue;
+            if (bn_spans_share(a->spans[i], a->spans[j])) return true;
+        }
+    return false;
+}
+
+/* ---- work ---- */
+
+bn_work bn_work_make(const bnorm_desc *d, const bnorm_buffers *b)
+{
+    const size_t value = value_bytes[d->dtype];
+    const bool first = d->layout == BNORM_CHANNELS_FIRST;
+    bn_work w = {.desc = d,
+                 .buffers = b,
+                 .kernels = bn_kernels_in_use(d->dtype),
+                 .plan = bn_plan_make(first, d->batch, d->features, d->spatial, value),
+                 .value = value,
+                 .param = param_bytes(d->dtype)};
+    w.total = w.plan.values;
+    return w;
+}
+
+size_t bn_scratch_bytes(size_t nodes) { return nodes + SCRATCH_ALIGNMENT; }
+
+double *bn_scratch_aligned(void *p)
+{
+    return (double *)(((uintptr_t)p + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT);
+}
