@@ -32,7 +32,7 @@ static const struct input inputs[] = {
 /* What could be handed to different threads: chunks of rows by strips of 64 columns. */
 static size_t tiles_of(const bnorm_desc *desc)
 {
-    const bn_plan plan = bn_plan_make(desc->batch, desc->features, desc->spatial);
+    const bn_plan plan = bn_plan_make(false, desc->batch, desc->features, desc->spatial, type_size(desc->dtype));
     return plan.chunks * (plan.lanes > 1 ? 1 : (desc->features + 63) / 64);
 }
 
