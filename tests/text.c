@@ -11,11 +11,12 @@ CASE(text, status_strings)
         "BNORM_BAD_ENUM",   "BNORM_UNSUPPORTED", "BNORM_NO_FEATURES",     "BNORM_OVERFLOW",
         "BNORM_BAD_STRIDE", "BNORM_BAD_EPS",     "BNORM_BAD_UPDATE_RATE", "BNORM_BAD_THREADS",
         "BNORM_ONE_VALUE",  "BNORM_OVERLAP",     "BNORM_X_OVERWRITTEN",   "BNORM_WORKSPACE",
-        "BNORM_NO_MEMORY"};
-    for (int i = 0; i <= BNORM_NO_MEMORY; i++)
+        "BNORM_NO_MEMORY",  "BNORM_MISMATCH",    "BNORM_NOT_ADJACENT",    "BNORM_CORRUPT",
+        "BNORM_MPI"};
+    for (int i = 0; i <= BNORM_MPI; i++)
         CHECK(strcmp(bnorm_status_string((bnorm_status)i), names[i]) == 0, "%d is \"%s\", not %s", i,
               bnorm_status_string((bnorm_status)i), names[i]);
-    const int none[] = {-1, BNORM_NO_MEMORY + 1, 1000000};
+    const int none[] = {-1, BNORM_MPI + 1, 1000000};
     for (int i = 0; i < 3; i++)
         CHECK(strcmp(bnorm_status_string((bnorm_status)none[i]), "unknown status") == 0, "%d", none[i]);
 }
