@@ -1,0 +1,137 @@
+#include "mpi/link.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+static int keyval = MPI_KEYVAL_INVALID;
+
+static int free_link(MPI_Comm comm, int key, void *attribute, void *extra)
+{
+    bn_link *const link = attribute;
+    (void)comm, (void)key, (void)extra;
+    const int error = MPI_Comm_free(&link->comm);
+    free(link);
+    return error;
+}
+
+static bool mpi_runs(void)
+{
+    int initialised = 0, finalised = 1;
+    return MPI_Initialized(&initialised) == MPI_SUCCESS && initialised && MPI_Finalized(&finalised) == MPI_SUCCESS &&
+           !finalised;
+}
+
+static bool have_keyval(void)
+{
+    pthread_mutex_lock(&making);
+    const bool have = keyval != MPI_KEYVAL_INVALID ||
+                      MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, free_link, &keyval, NULL) == MPI_SUCCESS;
+    pthread_mutex_unlock(&making);
+    return have;
+}
+
+/* A duplicate that reports errors; the caller's handler is away meanwhile. */
+static bool duplicate(MPI_Comm comm, MPI_Comm *copy)
+{
+    MPI_Errhandler before;
+    if (MPI_Comm_get_errhandler(comm, &before) != MPI_SUCCESS) return false;
+    MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+    const bool made = MPI_Comm_dup(comm, copy) == MPI_SUCCESS;
+    MPI_Comm_set_errhandler(comm, before);
+    MPI_Errhandler_free(&before);
+    return made && MPI_Comm_set_errhandler(*copy, MPI_ERRORS_RETURN) == MPI_SUCCESS;
+}
+
+bnorm_status bn_link_found(MPI_Comm comm, bn_link **link)
+{
+    int found = 0;
+    *link = NULL;
+    if (comm == MPI_COMM_NULL) return BNORM_NULL;
+    if (!mpi_runs() || !have_keyval()) return BNORM_MPI;
+    if (MPI_Comm_get_attr(comm, keyval, (void *)link, &found) != MPI_SUCCESS) return BNORM_MPI;
+    if (!found) *link = NULL;
+    return BNORM_OK;
+}
+
+bnorm_status bn_link_of(MPI_Comm comm, bn_link **link)
+{
+    int between = 0;
+    const bnorm_status s = bn_link_found(comm, link);
+    if (s != BNORM_OK || *link) return s;
+    if (MPI_Comm_test_inter(comm, &between) != MPI_SUCCESS) return BNORM_MPI;
+    if (between) return BNORM_UNSUPPORTED;
+
+    bn_link *const l = calloc(1, sizeof *l);
+    MPI_Comm copy;
+    const bool made = duplicate(comm, &copy); /* even without memory: the others wait for it */
+    if (!l || !made) {
+        if (made) MPI_Comm_free(&copy);
+        free(l);
+        return l ? BNORM_MPI : BNORM_NO_MEMORY;
+    }
+    l->comm = copy;
+    if (MPI_Comm_rank(copy, &l->rank) != MPI_SUCCESS || MPI_Comm_size(copy, &l->ranks) != MPI_SUCCESS ||
+        MPI_Comm_set_attr(comm, keyval, l) != MPI_SUCCESS) {
+        MPI_Comm_free(&copy);
+        free(l);
+        return BNORM_MPI;
+    }
+    *link = l;
+    return BNORM_OK;
+}
+
+/* ---- rounds ---- */
+
+/* Counts of MPI are int: messages go as words of 8 bytes. */
+enum { WORD = 8 };
+
+/* What a rank sends in this round, in memory of its own; NULL where something failed. It is received in any case, cut
+ * short if need be, so that the sender goes on. */
+static void *receive(const bn_link *link, int from, int tag, size_t *size, bnorm_status *status)
+{
+    MPI_Message message;
+    MPI_Status s;
+    uint64_t none;
+    int words = 0;
+
+    if (MPI_Mprobe(from, tag, link->comm, &message, &s) != MPI_SUCCESS ||
+        MPI_Get_count(&s, MPI_UINT64_T, &words) != MPI_SUCCESS || words <= 0) {
+        *status = BNORM_MPI;
+        return NULL;
+    }
+    void *const bytes = malloc((size_t)words * WORD);
+    const int error = MPI_Mrecv(bytes ? bytes : &none, bytes ? words : 1, MPI_UINT64_T, &message, &s);
+    *size = (size_t)words * WORD;
+    if (bytes && error == MPI_SUCCESS) return bytes;
+    *status = bytes ? BNORM_MPI : BNORM_NO_MEMORY;
+    free(bytes);
+    return NULL;
+}
+
+static void round_of(bn_link *link, bn_exchange *e, int round)
+{
+    size_t sent_size, heard_size = 0;
+    bnorm_status status = BNORM_OK;
+    MPI_Request request;
+    void *const message = bn_exchange_message(e, round, (size_t)INT_MAX * WORD, &sent_size);
+
+    const bool sent = MPI_Isend(message, (int)(sent_size / WORD), MPI_UINT64_T, bn_exchange_to(e, round), round,
+                                link->comm, &request) == MPI_SUCCESS;
+    void *const heard = receive(link, bn_exchange_from(e, round), round, &heard_size, &status);
+    if (status != BNORM_OK)
+        bn_exchange_fail(e, status);
+    else
+        bn_exchange_heard(e, round, heard, heard_size);
+    if (!sent || MPI_Wait(&request, MPI_STATUS_IGNORE) != MPI_SUCCESS) bn_exchange_fail(e, BNORM_MPI);
+    link->messages++;
+    link->bytes += sent_size;
+    free(heard);
+    bn_exchange_sent(e, message);
+}
+
+void bn_link_exchange(bn_link *link, bn_exchange *e)
+{
+    for (int round = 0; round < e->rounds; round++) round_of(link, e, round);
+}

@@ -1,0 +1,271 @@
+/* Training and backward of a batch that is spread over ranks. A guest of the public interface. */
+#include "mpi/link.h"
+
+#include <stdlib.h>
+
+/* ---- agreeing ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t value) { return (hash ^ value) * 0x100000001b3; }
+
+static uint64_t bits(double value)
+{
+    uint64_t b;
+    memcpy(&b, &value, sizeof b);
+    return b;
+}
+
+/* FNV-1a by words, of all that must be the same; never 0. */
+static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
+{
+    const uint64_t all[] = {
+        what,       d->abi,       (uint64_t)d->dtype,   (uint64_t)d->layout,     (uint64_t)d->activation, d->features,
+        d->spatial, bits(d->eps), bits(d->update_rate), bits(d->negative_slope), d->biased_running_var};
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        hash = mix(hash, all[i]);
+        hash ^= hash >> 29;
+    }
+    return hash | 1;
+}
+
+typedef struct agreed {
+    size_t first_block; /* of this rank */
+    uint64_t values;    /* of all */
+} agreed;
+
+enum { CREATE, TRAINING, BACKWARD };
+
+/* The first message: whether all are well, and what the parts before hold. */
+static bnorm_status agree(bn_link *link, bnorm_status status, const bnorm_desc *desc, uint64_t what, agreed *a)
+{
+    bn_agreement *const mine = calloc(1, sizeof *mine);
+    void *all = NULL, *before = NULL;
+    size_t block = 1;
+
+    if (mine && status == BNORM_OK) status = bnorm_block_rows(desc, &block);
+    if (mine) mine->status = (uint64_t)status;
+    if (mine && status == BNORM_OK) {
+        const size_t batch = what == CREATE || desc->spatial == 0 ? 0 : desc->batch;
+        mine->hash = hash_of(desc, what);
+        mine->blocks = batch / block + (batch % block != 0);
+        mine->values = batch * desc->spatial;
+    }
+    bn_exchange e =
+        bn_exchange_begin(&bn_agreement_kind, NULL, link->ranks, link->rank, mine, mine ? BNORM_OK : BNORM_NO_MEMORY);
+    bn_link_exchange(link, &e);
+    status = bn_exchange_end(&e, &all, &before);
+    if (status == BNORM_OK) {
+        const bn_agreement *const total = all, *const left = before;
+        status = (bnorm_status)total->status;
+        *a = (agreed){.first_block = left ? left->blocks : 0, .values = total->values};
+    }
+    free(all);
+    free(before);
+    return status;
+}
+
+/* The whole batch's sums, from this rank's. */
+static bnorm_status exchange(bn_link *link, const bn_kind *kind, const bnorm_desc *desc, void *own, bnorm_status status,
+                             void **whole)
+{
+    if (status != BNORM_OK) {
+        if (own) kind->destroy(own);
+        own = NULL;
+    }
+    bn_exchange e = bn_exchange_begin(kind, desc, link->ranks, link->rank, own, status);
+    bn_link_exchange(link, &e);
+    return bn_exchange_end(&e, whole, NULL);
+}
+
+/* ---- training ---- */
+
+/* Where y is not far: everything that can fail is done before anything is written. */
+static bnorm_status train(bn_link *link, const bnorm_desc *d, const bnorm_buffers *b, const agreed *a)
+{
+    bnorm_moments *own = NULL;
+    void *whole = NULL;
+    bnorm_status s = bnorm_moments_create(&own, d, a->first_block);
+    if (s == BNORM_OK) s = bnorm_moments_accumulate(own, d->batch, b->x);
+    s = exchange(link, &bn_moments_kind, d, own, s, &whole);
+    if (s != BNORM_OK) return s;
+
+    s = bnorm_moments_finish(whole, b->mean, b->invstd);
+    if (s == BNORM_OK && b->running_mean) s = bnorm_moments_commit(whole, b->running_mean, b->running_var);
+    bnorm_moments_destroy(whole);
+    return s == BNORM_OK ? bnorm_normalise(d, b) : s;
+}
+
+static bnorm_status forward_training(bn_link *link, bnorm_status status, const bnorm_desc *desc, const bnorm_buffers *b)
+{
+    double *scratch = NULL;
+    bnorm_buffers own = {.x = NULL};
+    agreed a = {0, 0};
+
+    if (status == BNORM_OK) status = bnorm_check_training_part(desc, b);
+    if (status == BNORM_OK) {
+        own = *b;
+        if (!b->mean) {
+            scratch = malloc(2 * desc->features * sizeof *scratch);
+            own.mean = scratch;
+            own.invstd = scratch ? scratch + desc->features : NULL;
+            if (!scratch) status = BNORM_NO_MEMORY;
+        }
+    }
+    status = agree(link, status, desc, TRAINING, &a);
+    if (status == BNORM_OK && a.values == 1) status = BNORM_ONE_VALUE;
+    if (status == BNORM_OK && a.values > 0) status = train(link, desc, &own, &a);
+    free(scratch);
+    return status;
+}
+
+bnorm_status bnorm_mpi_forward_training(const bnorm_desc *desc, const bnorm_buffers *b, MPI_Comm comm)
+{
+    bn_link *link;
+    const bnorm_status s = bn_link_of(comm, &link);
+    return s == BNORM_OK ? forward_training(link, BNORM_OK, desc, b) : s;
+}
+
+/* ---- backward ---- */
+
+static bnorm_status differentiate(bn_link *link, const bnorm_desc *d, const bnorm_buffers *b, const agreed *a)
+{
+    bnorm_gradient_sums *own = NULL;
+    void *whole = NULL;
+    bnorm_status s = bnorm_gradient_sums_create(&own, d, a->first_block);
+    if (s == BNORM_OK) s = bnorm_gradient_sums_accumulate(own, d->batch, b->x, b->dy, b->mean);
+    s = exchange(link, &bn_gradient_sums_kind, d, own, s, &whole);
+    if (s == BNORM_OK && b->dx) s = bnorm_input_gradient(d, b, whole);
+    if (s == BNORM_OK) s = bnorm_gradient_sums_finish(whole, b->invstd, b->dgamma, b->dbeta);
+    if (whole) bnorm_gradient_sums_destroy(whole);
+    return s;
+}
+
+static bnorm_status backward(bn_link *link, bnorm_status status, const bnorm_desc *desc, const bnorm_buffers *b)
+{
+    agreed a = {0, 0};
+    if (status == BNORM_OK) status = bnorm_check_backward_part(desc, b);
+    status = agree(link, status, desc, BACKWARD, &a);
+    return status == BNORM_OK ? differentiate(link, desc, b, &a) : status;
+}
+
+bnorm_status bnorm_mpi_backward(const bnorm_desc *desc, const bnorm_buffers *b, MPI_Comm comm)
+{
+    bn_link *link;
+    const bnorm_status s = bn_link_of(comm, &link);
+    return s == BNORM_OK ? backward(link, BNORM_OK, desc, b) : s;
+}
+
+bnorm_status bnorm_mpi_traffic(MPI_Comm comm, uint64_t *messages, uint64_t *bytes)
+{
+    bn_link *link;
+    if (!messages || !bytes) return BNORM_NULL;
+    const bnorm_status s = bn_link_found(comm, &link);
+    if (s != BNORM_OK) return s;
+    *messages = link ? link->messages : 0;
+    *bytes = link ? link->bytes : 0;
+    return BNORM_OK;
+}
+
+/* ---- the layer ---- */
+
+struct bnorm_mpi_layer {
+    bnorm_layer *local;
+    bnorm_desc desc; /* with the batch of the last training forward */
+    MPI_Comm comm;
+    bool saved;
+    const void *overwritten; /* x of that forward, where y was the same */
+    double *mean, *invstd;
+};
+
+static bnorm_status create_local(bnorm_mpi_layer **layer, const bnorm_desc *desc, MPI_Comm comm)
+{
+    if (!layer || !desc) return BNORM_NULL;
+    bnorm_layer *local;
+    const bnorm_status s = bnorm_layer_create(&local, desc);
+    if (s != BNORM_OK) return s;
+    bnorm_mpi_layer *const l = calloc(1, sizeof *l);
+    double *const saved = malloc(2 * desc->features * sizeof *saved);
+    if (!l || !saved) {
+        bnorm_layer_destroy(local);
+        free(l);
+        free(saved);
+        return BNORM_NO_MEMORY;
+    }
+    *l = (bnorm_mpi_layer){local, *desc, comm, false, NULL, saved, saved + desc->features};
+    l->desc.batch = 0;
+    *layer = l;
+    return BNORM_OK;
+}
+
+bnorm_status bnorm_mpi_layer_create(bnorm_mpi_layer **layer, const bnorm_desc *desc, MPI_Comm comm)
+{
+    bn_link *link;
+    bnorm_mpi_layer *l = NULL;
+    agreed a;
+    bnorm_status s = bn_link_of(comm, &link);
+    if (s != BNORM_OK) return s;
+    s = layer ? create_local(&l, desc, comm) : BNORM_NULL;
+    s = agree(link, s, l ? &l->desc : NULL, CREATE, &a);
+    if (s == BNORM_OK)
+        *layer = l;
+    else
+        bnorm_mpi_layer_destroy(l);
+    return s;
+}
+
+void bnorm_mpi_layer_destroy(bnorm_mpi_layer *l)
+{
+    if (!l) return;
+    bnorm_layer_destroy(l->local);
+    free(l->mean);
+    free(l);
+}
+
+static bnorm_buffers buffers_of(const bnorm_mpi_layer *l)
+{
+    return (bnorm_buffers){.gamma = bnorm_layer_gamma(l->local),
+                           .beta = bnorm_layer_beta(l->local),
+                           .running_mean = bnorm_layer_running_mean(l->local),
+                           .running_var = bnorm_layer_running_var(l->local),
+                           .dgamma = bnorm_layer_dgamma(l->local),
+                           .dbeta = bnorm_layer_dbeta(l->local),
+                           .mean = l->mean,
+                           .invstd = l->invstd};
+}
+
+bnorm_status bnorm_mpi_layer_forward(bnorm_mpi_layer *l, size_t batch, const void *x, void *y, bool training)
+{
+    bn_link *link;
+    if (!l) return BNORM_NULL;
+    if (!training) return bnorm_layer_forward(l->local, batch, x, y, false);
+    bnorm_status s = bn_link_of(l->comm, &link);
+    if (s != BNORM_OK) return s;
+
+    bnorm_desc d = l->desc;
+    bnorm_buffers b = buffers_of(l);
+    d.batch = batch;
+    b.x = x;
+    b.y = y;
+    s = forward_training(link, BNORM_OK, &d, &b);
+    if (s != BNORM_OK) return s;
+    l->desc.batch = batch;
+    l->saved = true;
+    l->overwritten = x == y ? x : NULL;
+    return BNORM_OK;
+}
+
+bnorm_status bnorm_mpi_layer_backward(bnorm_mpi_layer *l, const void *x, const void *dy, void *dx)
+{
+    bn_link *link;
+    if (!l) return BNORM_NULL;
+    const bnorm_status s = bn_link_of(l->comm, &link);
+    if (s != BNORM_OK) return s;
+    bnorm_buffers b = buffers_of(l);
+    b.x = x;
+    b.y = (void *)l->overwritten; /* refused if it is x */
+    b.dy = dy;
+    b.dx = dx;
+    return backward(link, l->saved ? BNORM_OK : BNORM_NULL, &l->desc, &b);
+}
+
+bnorm_layer *bnorm_mpi_layer_local(bnorm_mpi_layer *l) { return l ? l->local : NULL; }
