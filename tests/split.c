@@ -597,6 +597,17 @@ CASE(split, hostile_bytes_are_refused)
     memcpy(bad + AT_SUMS + 6 * sizeof(double), &below_0, sizeof below_0);
     check_refused(m, &held, bad, good.size, "a negative sum of squares");
 
+    /* A node of two blocks that begins with an odd one. */
+    bnorm_moments *const two = moments_of(&b, 0, 0, 2 * b.block);
+    struct bytes forged = bytes_of(two);
+    const uint64_t one = 1, three = 3;
+    memcpy(forged.at + AT_FIRST, &one, 8);
+    memcpy(forged.at + AT_NODE, &one, 8);
+    memcpy(forged.at + AT_LAST, &three, 8);
+    check_refused(m, &held, forged.at, forged.size, "a node that is not aligned");
+    free(forged.at);
+    bnorm_moments_destroy(two);
+
     require(bnorm_moments_deserialise(m, good.at, good.size), "what is good");
     free(bad);
     free(good.at);
