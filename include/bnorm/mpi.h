@@ -21,7 +21,7 @@
  * status of section 5 among all ranks, BNORM_MISMATCH where descriptions differ in more than batch, strides and
  * threads; BNORM_ONE_VALUE where the whole batch has one value. Only a rank whose communicator is MPI_COMM_NULL
  * (BNORM_NULL), or not of processes that have initialised MPI (BNORM_MPI), cannot tell the others. BNORM_NO_MEMORY or
- * BNORM_MPI in the midst of the second exchange is returned by that rank and by those that hear of it in time, which
+ * BNORM_MPI in the midst of an exchange is returned by that rank and by those that hear of it in time, which
  * have written nothing; others may have had all they need. Errors of MPI do not reach the error handlers of the
  * communicator: the first call on it makes a duplicate, which is freed with it.
  *

@@ -79,12 +79,13 @@ static bnorm_status exchange(bn_link *link, const bn_kind *kind, const bnorm_des
 
 /* ---- training ---- */
 
-/* Where y is not far: everything that can fail is done before anything is written. */
-static bnorm_status train(bn_link *link, const bnorm_desc *d, const bnorm_buffers *b, const agreed *a)
+/* Everything that can fail is done before anything is written. The second exchange is made whatever came of the first:
+ * if MPI failed on one rank there, the others may not know. */
+static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b, const agreed *a)
 {
     bnorm_moments *own = NULL;
     void *whole = NULL;
-    bnorm_status s = bnorm_moments_create(&own, d, a->first_block);
+    if (s == BNORM_OK) s = bnorm_moments_create(&own, d, a->first_block);
     if (s == BNORM_OK) s = bnorm_moments_accumulate(own, d->batch, b->x);
     s = exchange(link, &bn_moments_kind, d, own, s, &whole);
     if (s != BNORM_OK) return s;
@@ -113,7 +114,7 @@ static bnorm_status forward_training(bn_link *link, bnorm_status status, const b
     }
     status = agree(link, status, desc, TRAINING, &a);
     if (status == BNORM_OK && a.values == 1) status = BNORM_ONE_VALUE;
-    if (status == BNORM_OK && a.values > 0) status = train(link, desc, &own, &a);
+    status = train(link, status, desc, &own, &a);
     free(scratch);
     return status;
 }
@@ -127,11 +128,12 @@ bnorm_status bnorm_mpi_forward_training(const bnorm_desc *desc, const bnorm_buff
 
 /* ---- backward ---- */
 
-static bnorm_status differentiate(bn_link *link, const bnorm_desc *d, const bnorm_buffers *b, const agreed *a)
+static bnorm_status differentiate(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b,
+                                  const agreed *a)
 {
     bnorm_gradient_sums *own = NULL;
     void *whole = NULL;
-    bnorm_status s = bnorm_gradient_sums_create(&own, d, a->first_block);
+    if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own, d, a->first_block);
     if (s == BNORM_OK) s = bnorm_gradient_sums_accumulate(own, d->batch, b->x, b->dy, b->mean);
     s = exchange(link, &bn_gradient_sums_kind, d, own, s, &whole);
     if (s == BNORM_OK && b->dx) s = bnorm_input_gradient(d, b, whole);
@@ -145,7 +147,7 @@ static bnorm_status backward(bn_link *link, bnorm_status status, const bnorm_des
     agreed a = {0, 0};
     if (status == BNORM_OK) status = bnorm_check_backward_part(desc, b);
     status = agree(link, status, desc, BACKWARD, &a);
-    return status == BNORM_OK ? differentiate(link, desc, b, &a) : status;
+    return differentiate(link, status, desc, b, &a);
 }
 
 bnorm_status bnorm_mpi_backward(const bnorm_desc *desc, const bnorm_buffers *b, MPI_Comm comm)
