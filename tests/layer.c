@@ -66,7 +66,7 @@ CASE(layer, equals_the_plain_calls)
             describe("%s, step %d, batch %zu", type_name(types[t]), step, batches[step]);
             d.batch = batches[step];
             struct problem p = problem_make(&d, 0);
-            struct array y = array_make(types[t], d.batch, 37, 37, 0), dx = array_make(types[t], d.batch, 37, 37, 0);
+            struct array y = array_make(types[t], d.batch, 37, 1, 37, 0), dx = array_make(types[t], d.batch, 37, 1, 37, 0);
             problem_fill(&p, &(struct input){.ratio = step, .pattern = RANDOM});
             const size_t bytes = 37 * type_size(types[t]);
             memcpy(bnorm_layer_gamma(layer), p.arrays[GAMMA].elements, bytes);
@@ -108,7 +108,7 @@ CASE(layer, images_and_strides)
     CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
     if (!layer) return;
     struct problem p = problem_make(&d, 0);
-    struct array y = array_make(BNORM_F32, p.count, 5, 7, 0);
+    struct array y = array_make(BNORM_F32, p.count, 5, 1, 7, 0);
     problem_fill(&p, &(struct input){.pattern = RANDOM});
     p.buffers.gamma = p.buffers.beta = NULL;
     CHECK(problem_run(&p, TRAINING) == BNORM_OK, "training");

@@ -20,20 +20,16 @@
 #include <omp.h>
 #endif
 
-static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
-
-static const struct input inputs[] = {
-    {.pattern = RANDOM}, {.pattern = OUTLIER_FIRST, .ratio = 2}, {.pattern = RANDOM, .scale = 1e-30}};
-
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
-/* What could be handed to different threads: chunks of rows by strips of 64 columns. */
+/* What could be handed to different threads: chunks of rows by strips of 64 columns, or by features with their runs. */
 static size_t tiles_of(const bnorm_desc *desc)
 {
-    const bn_plan plan = bn_plan_make(false, desc->batch, desc->features, desc->spatial, type_size(desc->dtype));
-    return plan.chunks * (plan.lanes > 1 ? 1 : (desc->features + 63) / 64);
+    const bn_plan plan = bn_plan_make(desc->layout == BNORM_CHANNELS_FIRST, desc->batch, desc->features, desc->spatial,
+                                      type_size(desc->dtype));
+    return plan.chunks * (plan.lanes > 1 ? 1 : plan.run > 1 ? desc->features : (desc->features + 63) / 64);
 }
 
 #ifdef _OPENMP
@@ -42,7 +38,7 @@ static int team_of(const bnorm_desc *desc, enum operation operation, int threads
     bnorm_desc d = *desc;
     d.threads = threads;
     struct problem p = problem_make(&d, 0);
-    problem_fill(&p, &inputs[0]);
+    problem_fill(&p, &(struct input){.pattern = RANDOM});
     problem_fill_saved_statistics(&p);
     CHECK(call(operation, &d, &p.buffers) == BNORM_OK, "%s", operation_name(operation));
     problem_free(&p);
@@ -50,31 +46,56 @@ static int team_of(const bnorm_desc *desc, enum operation operation, int threads
 }
 #endif
 
+static void describe_image(const bnorm_desc *d, const char *more, size_t number)
+{
+    describe("%zu x %zu x %zu %s, channels %s, %s %zu", d->batch, d->features, d->spatial, type_name(d->dtype),
+             layout_name(d->layout), more, number);
+}
+
+static void check_threads(const bnorm_desc *d, const struct input *input)
+{
+    static const int threads[] = {2, 3, 5, 8, 16, 0};
+    describe_image(d, "threads", 1);
+    const struct digests alone = variant_run(d, input, &(struct variant){.threads = 1});
+    CHECK(tiles_of(d) >= 4, "the plan has %zu tiles", tiles_of(d));
+#ifdef _OPENMP
+    for (int o = 0; o < OPERATIONS; o++) {
+        const int team = team_of(d, o, 2);
+        CHECK(team == 2, "%s ran on %d threads", operation_name(o), team);
+    }
+#endif
+    for (size_t i = 0; i < LENGTH(threads); i++) {
+        describe_image(d, "threads", (size_t)threads[i]);
+        const struct digests several = variant_run(d, input, &(struct variant){.threads = threads[i]});
+        check_same(&alone, &several, "more threads");
+    }
+}
+
 /* Tall, wide, neither: split by rows, by columns, by both. Each has at least 4 tiles and is worth a second thread. */
 CASE(sameness, threads)
 {
     static const size_t shapes[][3] = {{300000, 3, 1},  {40000, 16, 1}, {4099, 257, 1}, {100, 9001, 1},
                                        {1000, 1000, 1}, {8, 64, 784},   {65536, 7, 1}};
-    static const int threads[] = {2, 3, 5, 8, 16, 0};
-    for (int t = 0; t < 2; t++)
+    for (int t = 0; t < TYPES; t++)
         for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(shapes)); s++) {
-            const bnorm_desc d = bnorm_image(types[t], BNORM_CHANNELS_LAST, shapes[s][0], shapes[s][1], shapes[s][2]);
-            const struct input *input = &inputs[s % LENGTH(inputs)];
-            describe("%zu x %zu x %zu %s", d.batch, d.features, d.spatial, type_name(types[t]));
-            const struct digests alone = variant_run(&d, input, &(struct variant){.threads = 1});
-            CHECK(tiles_of(&d) >= 4, "the plan has %zu tiles", tiles_of(&d));
-#ifdef _OPENMP
-            for (int o = 0; o < OPERATIONS; o++) {
-                const int team = team_of(&d, o, 2);
-                CHECK(team == 2, "%s ran on %d threads", operation_name(o), team);
-            }
-#endif
-            for (size_t i = 0; i < LENGTH(threads); i++) {
-                describe("%zu x %zu x %zu %s, %d threads", d.batch, d.features, d.spatial, type_name(types[t]),
-                         threads[i]);
-                const struct digests several = variant_run(&d, input, &(struct variant){.threads = threads[i]});
-                check_same(&alone, &several, "more threads");
-            }
+            const bnorm_desc d =
+                bnorm_image(all_types[t], BNORM_CHANNELS_LAST, shapes[s][0], shapes[s][1], shapes[s][2]);
+            const struct input input = variant_input(all_types[t], s);
+            check_threads(&d, &input);
+        }
+}
+
+/* Split by images, by channels, within one image. */
+CASE(sameness, threads_channels_first)
+{
+    static const size_t shapes[][3] = {{130, 100, 49}, {50000, 3, 7}, {8, 64, 784},  {3, 5, 50176},
+                                       {1, 64, 12544}, {1, 1, 900000}, {700, 65, 16}};
+    for (int t = 0; t < TYPES; t++)
+        for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(shapes)); s++) {
+            const bnorm_desc d =
+                bnorm_image(all_types[t], BNORM_CHANNELS_FIRST, shapes[s][0], shapes[s][1], shapes[s][2]);
+            const struct input input = variant_input(all_types[t], s);
+            check_threads(&d, &input);
         }
 }
 
@@ -91,20 +112,26 @@ static uint64_t hash_of(const struct digests *d)
     return h;
 }
 
+/* Shape by shape, so that a change of bits says where it is; then everything. */
 CASE(sameness, committed_hashes)
 {
     for (size_t i = 0; i < LENGTH(hashes); i++)
-        for (int t = 0; t < 2; t++) {
+        for (int t = 0; t < TYPES; t++) {
+            const bnorm_dtype type = all_types[t];
             const bnorm_desc d =
-                bnorm_image(types[t], BNORM_CHANNELS_LAST, hashes[i].batch, hashes[i].features, hashes[i].spatial);
-            describe("%zu x %zu x %zu %s", d.batch, d.features, d.spatial, type_name(types[t]));
-            const struct digests found = variant_run(&d, &inputs[i % LENGTH(inputs)], &(struct variant){.threads = 2});
-            const uint64_t expected = types[t] == BNORM_F64 ? hashes[i].f64 : hashes[i].f32, h = hash_of(&found);
-            CHECK(h == expected || getenv("BNORM_TEST_SEED"), "hash 0x%016llx", (unsigned long long)h);
+                bnorm_image(type, hashes[i].layout, hashes[i].batch, hashes[i].features, hashes[i].spatial);
+            describe_image(&d, "entry", i);
+            const struct input input = variant_input(type, i);
+            const struct digests found = variant_run(&d, &input, &(struct variant){.threads = 2});
+            const uint64_t h = hash_of(&found);
+            CHECK(h == hashes[i].of[type] || getenv("BNORM_TEST_SEED"), "hash 0x%016llx", (unsigned long long)h);
         }
-    const uint64_t all = variant_hash(true);
-    CHECK(all == hash_of_everything || getenv("BNORM_TEST_SEED"), "hash of everything 0x%016llx",
-          (unsigned long long)all);
+    for (int set = 0; set < VARIANT_SETS; set++) {
+        const uint64_t all = variant_hash(set, true);
+        describe("set %d", set);
+        CHECK(all == hashes_of_everything[set] || getenv("BNORM_TEST_SEED"), "hash of everything 0x%016llx",
+              (unsigned long long)all);
+    }
 }
 
 /* ---- strides, alignment, in place, workspace, optional outputs --------------------------------------------------- */
@@ -132,31 +159,39 @@ CASE(sameness, layouts_and_options)
         {.without_optional = true},
         {.without_optional = true, .workspace = true, .threads = 3, .x_padding = 1},
     };
-    static const size_t shapes[][3] = {{2, 1, 1},    {3, 5, 1},     {64, 16, 1},   {200, 3, 1},  {129, 67, 1},
-                                       {5000, 3, 1}, {30, 1029, 1}, {4096, 64, 1}, {3, 12, 100}, {70000, 1, 1}};
-    for (int t = 0; t < 2; t++)
-        for (size_t s = 0; s < LENGTH(shapes); s++) {
-            if (test_quick() && shapes[s][0] * shapes[s][1] > 20000) continue;
-            const bnorm_desc d = bnorm_image(types[t], BNORM_CHANNELS_LAST, shapes[s][0], shapes[s][1], shapes[s][2]);
-            const struct digests plain = variant_run(&d, &inputs[s % LENGTH(inputs)], &(struct variant){.threads = 1});
-            for (size_t i = 0; i < LENGTH(variants); i++) {
-                describe("%zu x %zu x %zu %s, variant %zu", d.batch, d.features, d.spatial, type_name(types[t]), i);
-                const struct digests other = variant_run(&d, &inputs[s % LENGTH(inputs)], &variants[i]);
-                check_same(&plain, &other, "variant");
+    static const size_t last[][3] = {{2, 1, 1},    {3, 5, 1},     {64, 16, 1},   {200, 3, 1},  {129, 67, 1},
+                                     {5000, 3, 1}, {30, 1029, 1}, {4096, 64, 1}, {3, 12, 100}, {70000, 1, 1}};
+    static const size_t first[][3] = {{2, 1, 1},   {3, 5, 1},  {65, 17, 3},  {50, 3, 49},   {5, 64, 16},
+                                      {9, 5, 100}, {2, 3, 63}, {50, 64, 49}, {3, 2, 12544}, {2000, 2, 7}};
+    for (int t = 0; t < TYPES; t++)
+        for (int l = 0; l < LAYOUTS; l++)
+            for (size_t s = 0; s < LENGTH(last); s++) {
+                const size_t *const shape = l ? first[s] : last[s];
+                if (test_quick() && shape[0] * shape[1] * shape[2] > 20000) continue;
+                const bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], shape[0], shape[1], shape[2]);
+                const struct input input = variant_input(all_types[t], s);
+                const struct digests plain = variant_run(&d, &input, &(struct variant){.threads = 1});
+                for (size_t i = 0; i < LENGTH(variants); i++) {
+                    describe_image(&d, "variant", i);
+                    const struct digests other = variant_run(&d, &input, &variants[i]);
+                    check_same(&plain, &other, "variant");
+                }
             }
-        }
 }
 
 /* N images of S pixels and the matrix of N * S rows have the same values; bits may differ where blocks do. Here they
  * need not, so only one thing is asked: repeating a call repeats its bits. */
 CASE(sameness, repeated_calls)
 {
-    const bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_LAST, 16, 24, 196);
-    const struct digests first = variant_run(&d, &inputs[0], &(struct variant){.threads = 2});
-    for (int i = 0; i < 20; i++) {
-        describe("call %d", i);
-        const struct digests again = variant_run(&d, &inputs[0], &(struct variant){.threads = 2 + i % 3});
-        check_same(&first, &again, "repeated");
+    for (int l = 0; l < LAYOUTS; l++) {
+        const bnorm_desc d = bnorm_image(BNORM_F32, all_layouts[l], 16, 24, 196);
+        const struct input input = variant_input(BNORM_F32, 0);
+        const struct digests first = variant_run(&d, &input, &(struct variant){.threads = 2});
+        for (int i = 0; i < 20; i++) {
+            describe_image(&d, "call", (size_t)i);
+            const struct digests again = variant_run(&d, &input, &(struct variant){.threads = 2 + i % 3});
+            check_same(&first, &again, "repeated");
+        }
     }
 }
 
@@ -217,19 +252,22 @@ static void to_zero_flushing(void (*body)(void *), void *argument)
 CASE(sameness, control_word_of_the_caller)
 {
     static void (*const modes[])(void (*)(void *), void *) = {flushing, downward, upward, to_zero_flushing};
-    static const size_t shapes[][2] = {{2, 3}, {200, 3}, {67, 65}, {20000, 16}};
+    static const size_t shapes[][3] = {{2, 3, 1}, {200, 3, 1}, {67, 65, 1}, {20000, 16, 1}, {5, 3, 49}, {50, 64, 100}};
     /* Subnormal numbers of the type among the inputs and outputs. */
-    static const double scales[] = {1e-40, 0x1p-1060};
-    for (int t = 0; t < 2; t++)
+    static const double scales[TYPES] = {
+        [BNORM_F32] = 1e-40, [BNORM_F64] = 0x1p-1060, [BNORM_BF16] = 1e-39, [BNORM_F16] = 0x1p-18};
+    for (int t = 0; t < TYPES; t++)
         for (size_t s = 0; s < LENGTH(shapes); s++)
             for (int tiny = 0; tiny < 2; tiny++) {
-                const bnorm_desc d = bnorm_matrix(types[t], shapes[s][0], shapes[s][1]);
-                const struct input input = {.scale = tiny ? scales[t] : 1, .dy_scale = tiny ? scales[t] : 1};
+                const bnorm_layout layout = shapes[s][2] > 1 ? BNORM_CHANNELS_FIRST : BNORM_CHANNELS_LAST;
+                const bnorm_desc d = bnorm_image(all_types[t], layout, shapes[s][0], shapes[s][1], shapes[s][2]);
+                const double scale = tiny ? scales[all_types[t]] : 1;
+                const struct input input = {.scale = scale, .dy_scale = scale};
                 const struct digests plain = variant_run(&d, &input, &(struct variant){.threads = 1});
                 for (size_t i = 0; i < LENGTH(modes); i++)
                     for (int threads = 1; threads <= 2; threads++) {
-                        describe("%zu x %zu %s, mode %zu, %d threads, scale %g", d.batch, d.features,
-                                 type_name(types[t]), i, threads, input.scale);
+                        describe("%zu x %zu x %zu %s, mode %zu, %d threads, scale %g", d.batch, d.features, d.spatial,
+                                 type_name(d.dtype), i, threads, input.scale);
                         const struct variant v = {.threads = threads, .around = modes[i]};
                         const struct digests other = variant_run(&d, &input, &v);
                         check_same(&plain, &other, "control word");
@@ -250,13 +288,15 @@ static void nested(void (*body)(void *), void *argument)
 
 CASE(sameness, nested_region)
 {
-    for (int t = 0; t < 2; t++) {
-        const bnorm_desc d = bnorm_matrix(types[t], 40000, 16);
-        describe("%s", type_name(types[t]));
-        const struct digests plain = variant_run(&d, &inputs[0], &(struct variant){.threads = 1});
-        const struct digests inside = variant_run(&d, &inputs[0], &(struct variant){.threads = 4, .around = nested});
-        check_same(&plain, &inside, "nested");
-    }
+    for (int t = 0; t < TYPES; t++)
+        for (int l = 0; l < LAYOUTS; l++) {
+            const bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], 800, 16, 50);
+            describe_image(&d, "threads", 4);
+            const struct input input = variant_input(all_types[t], 0);
+            const struct digests plain = variant_run(&d, &input, &(struct variant){.threads = 1});
+            const struct digests inside = variant_run(&d, &input, &(struct variant){.threads = 4, .around = nested});
+            check_same(&plain, &inside, "nested");
+        }
 }
 
 CASE(sameness, calls_at_the_same_time)
@@ -267,7 +307,7 @@ CASE(sameness, calls_at_the_same_time)
     bnorm_status statuses[CALLS];
     for (int i = 0; i < CALLS; i++) {
         p[i] = problem_make(&d, 0);
-        problem_fill(&p[i], &inputs[1]);
+        problem_fill(&p[i], &(struct input){.pattern = OUTLIER_FIRST, .ratio = 2});
     }
 #pragma omp parallel for num_threads(CALLS) schedule(static, 1)
     for (int i = 0; i < CALLS; i++) {
@@ -285,10 +325,10 @@ CASE(sameness, calls_at_the_same_time)
 
 /* ---- instruction sets -------------------------------------------------------------------------------------------- */
 
-/* The choice is made once in a process: each set has a child of its own, which sends one number. */
+/* The choice is made once in a process: each set has a child of its own, which sends its numbers. */
 struct answer {
     char isa[16];
-    uint64_t digest;
+    uint64_t digests[VARIANT_SETS];
     int failures;
 };
 
@@ -301,7 +341,7 @@ static struct answer ask(const char *isa)
     if (child == 0) {
         setenv("BNORM_ISA", isa, 1);
         strncpy(answer.isa, bnorm_isa(), sizeof answer.isa - 1);
-        answer.digest = variant_hash(!test_quick());
+        for (int set = 0; set < VARIANT_SETS; set++) answer.digests[set] = variant_hash(set, !test_quick());
         answer.failures = check_failures();
         _exit(write(ends[1], &answer, sizeof answer) == (ssize_t)sizeof answer ? 0 : 1);
     }
@@ -329,7 +369,9 @@ CASE_BEFORE_BNORM(sameness, instruction_sets)
     for (size_t i = 0; i < LENGTH(sets); i++) {
         const struct answer answer = ask(sets[i]);
         CHECK(answer.failures == 0, "%s: %d failures", sets[i], answer.failures);
-        CHECK(answer.digest == generic.digest, "%s gives other bits than generic", sets[i]);
+        for (int set = 0; set < VARIANT_SETS; set++)
+            CHECK(answer.digests[set] == generic.digests[set], "%s gives other bits than generic in set %d", sets[i],
+                  set);
         if (strcmp(answer.isa, sets[i]) != 0)
             note("skipped: instruction set %s is not %s; %s was used", sets[i],
                  bn_machine_has(sets[i]) ? "in this build" : "on this machine", answer.isa);

@@ -30,6 +30,10 @@ BN_INLINE bool comfortable(double factor)
     return sizeof(real) == sizeof(double) || size == 0 || !(size < 0x1p-100 || size > 0x1p100);
 }
 
+/* As an element is computed. A NaN becomes one whose lower bits are 0, as those of 16-bit elements are, so that the sum
+ * which rounds to 16 bits cannot carry it beyond NaN. */
+BN_INLINE real narrowed(double v) { return isnan(v) ? (real)NAN : (real)v; }
+
 BN_INLINE double gamma_of(const bn_coefficients *c, size_t f) { return c->gamma ? ((const param *)c->gamma)[f] : 1; }
 BN_INLINE double beta_of(const bn_coefficients *c, size_t f) { return c->beta ? ((const param *)c->beta)[f] : 0; }
 BN_INLINE double scale_of(const bn_coefficients *c, size_t f) { return gamma_of(c, f) * c->invstd[f]; }
@@ -59,9 +63,9 @@ BN_INLINE void mean_and_scale(bn_coefficients *c)
 
     for (size_t f = 0; f < c->columns; f++) {
         const double s = scale_of(c, f);
-        high[f] = (real)c->mean[f];
-        low[f] = (real)(c->mean[f] - (double)high[f]);
-        scale[f] = (real)s;
+        high[f] = narrowed(c->mean[f]);
+        low[f] = narrowed(c->mean[f] - (double)high[f]);
+        scale[f] = narrowed(s);
         all &= comfortable(s);
     }
     c->extreme = !all;
@@ -72,7 +76,7 @@ static void normalise_coefficients(bn_coefficients *c)
     real *const shift = row(c, SHIFT);
 
     mean_and_scale(c);
-    for (size_t f = 0; f < c->columns; f++) shift[f] = (real)beta_of(c, f);
+    for (size_t f = 0; f < c->columns; f++) shift[f] = narrowed(beta_of(c, f));
     for (int k = HIGH; k <= SHIFT; k++) spread_factors(c, row(c, k));
 }
 
@@ -84,8 +88,8 @@ static void input_gradient_coefficients(bn_coefficients *c)
     mean_and_scale(c);
     for (size_t f = 0; f < c->columns; f++) {
         const double s = slope_of(c, f);
-        slope[f] = (real)s;
-        mean_dy[f] = (real)mean_dy_of(c, f);
+        slope[f] = narrowed(s);
+        mean_dy[f] = narrowed(mean_dy_of(c, f));
         all &= comfortable(s);
     }
     c->extreme |= !all;
@@ -142,33 +146,47 @@ BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
     const double d = x_widen_part(a.x, 1)[0] - c->mean[f];
     const double v = a.dy ? ((x_widen_part(a.dy, 1)[0] - mean_dy_of(c, f)) - d * slope_of(c, f)) * scale_of(c, f)
                           : d * scale_of(c, f) + beta_of(c, f);
-    const vr r = {(real)v};
+    const vr r = {narrowed(v)};
     y_store_part(a.out, r, 1);
 }
 
 /* ---- a row ---- */
 
-/* Values before the first multiple of 64 bytes: a streaming store wants whole lines. */
+enum { LINE_BYTES = 64, LINE_VALUES = LINE_BYTES / sizeof(stored) };
+
+/* Values before the first whole cache line: a streaming store wants it so. */
 BN_INLINE size_t to_line(const stored *p, size_t values)
 {
-    const size_t before = (size_t)(-(uintptr_t)p % 64) / sizeof(stored);
+    const size_t before = (size_t)(-(uintptr_t)p % LINE_BYTES) / sizeof(stored);
     return before < values ? before : values;
 }
 
 BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - from : VR; }
 
-/* later, later_dy: what to fetch meanwhile. */
-BN_INLINE void pass_row(elements a, factors f, size_t values, uintptr_t later, uintptr_t later_dy, int how)
+/* Where to fetch meanwhile: so far ahead, or in a run. */
+typedef struct fetch {
+    bool run;
+    size_t ahead;
+    lead lead;
+} fetch;
+
+BN_INLINE uintptr_t place_of(const stored *start, fetch f, size_t j)
+{
+    return f.run ? ahead_of(start, f.lead, j) : beyond(start, f.ahead + j);
+}
+
+BN_INLINE void pass_row(elements a, factors f, size_t values, fetch later, fetch later_dy, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, values) : 0;
     size_t j = 0;
 
     for (; j < line; j += part_of(j, line)) put(a.out + j, result(a, f, j, part_of(j, line)), part_of(j, line), PART);
-    for (; j + VR <= values; j += VR) {
-        bn_fetch(later + j * sizeof(stored), VR * sizeof(stored));
-        if (a.dy) bn_fetch(later_dy + j * sizeof(stored), VR * sizeof(stored));
-        put(a.out + j, result(a, f, j, VR), VR, how);
+    for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
+        bn_fetch(place_of(a.x, later, j), LINE_BYTES);
+        if (a.dy) bn_fetch(place_of(a.dy, later_dy, j), LINE_BYTES);
+        for (size_t i = j; i < j + LINE_VALUES; i += VR) put(a.out + i, result(a, f, i, VR), VR, how);
     }
+    for (; j + VR <= values; j += VR) put(a.out + j, result(a, f, j, VR), VR, how);
     if (j < values) put(a.out + j, result(a, f, j, values - j), values - j, PART);
 }
 
@@ -188,27 +206,24 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
 
 BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
 {
-    const size_t step = c->repeat, ahead = rows_ahead(step * s.x, 1) * step * s.x;
-    const size_t ahead_dy = rows_ahead(step * s.dy, 1) * step * s.dy;
+    const size_t step = c->repeat;
+    const fetch later = {.ahead = rows_ahead(step * s.x, 1) * step * s.x};
+    const fetch later_dy = {.ahead = rows_ahead(step * s.dy, 1) * step * s.dy};
 
     for (size_t r = 0; r < rows; r += step) {
-        const elements here = moved_to(a, s, r, 0);
         const size_t values = (rows - r < step ? rows - r : step) * width(c);
-        pass_row(here, (factors){c, 0, false}, values, beyond(here.x, ahead), here.dy ? beyond(here.dy, ahead_dy) : 0,
-                 how);
+        pass_row(moved_to(a, s, r, 0), (factors){c, 0, false}, values, later, later_dy, how);
     }
 }
 
 BN_INLINE void pass_runs(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
 {
-    const size_t ahead = run_ahead(c->run, c->pitch);
+    const fetch later = {.run = true, .lead = lead_of(c->run, c->pitch, s.x)};
+    const fetch later_dy = {.run = true, .lead = lead_of(c->run, c->pitch, s.dy)};
 
     for (size_t r = 0; r < rows; r++)
-        for (size_t f = 0; f < c->columns; f++) {
-            const elements here = moved_to(a, s, r, f * c->pitch);
-            pass_row(here, (factors){c, f, true}, c->run, beyond(here.x, ahead), here.dy ? beyond(here.dy, ahead) : 0,
-                     how);
-        }
+        for (size_t f = 0; f < c->columns; f++)
+            pass_row(moved_to(a, s, r, f * c->pitch), (factors){c, f, true}, c->run, later, later_dy, how);
 }
 
 BN_INLINE bool comfortable_feature(const bn_coefficients *c, size_t f, elements a)

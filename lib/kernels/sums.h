@@ -6,8 +6,7 @@
  * left over; folding a run adds at most 2 + 16, folding lanes at most 6.
  *
  * Longer runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to the sum. A block has at
- * most 2048 values, so a chain is at most 2 + 32, or 2 + 64 where each of 32 rows ends with a few values over; folding
- * the lanes adds 4. */
+ * most 48 such steps (BN_LONG_BLOCK), so a chain is at most 2 + 48; folding the lanes adds 4. */
 
 enum { TOGETHER = 4 };
 
@@ -202,59 +201,79 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
 
 enum { ACROSS = BN_LANES / VD, AT_ONCE = TOGETHER * BN_LANES };
 
-/* Up to AT_ONCE values; those that are not there count as vectors of 0. */
+BN_INLINE vd load_left(const stored *p, size_t left) { return left >= VD ? x_widen(p) : x_widen_part(p, left); }
+
+/* Up to AT_ONCE values. Those that are not there add 0, whole vectors of them nothing. */
 BN_INLINE void add_along(int what, source a, size_t values, vd pivot, vd *s, vd *q)
 {
     for (size_t k = 0; k < ACROSS; k++) {
-        vd x[TOGETHER], dy[TOGETHER], p = pivot;
+        vd x[TOGETHER], dy[TOGETHER];
+        if (k * VD >= values) break;
         for (size_t r = 0; r < TOGETHER; r++) {
             const size_t place = r * BN_LANES + k * VD, left = place < values ? values - place : 0;
-            x[r] = left >= VD ? x_widen(a.x + place) : left > 0 ? x_widen_part(a.x + place, left) : vd_zero();
-            if (what == GRADIENT)
-                dy[r] = left >= VD ? x_widen(a.dy + place) : left > 0 ? x_widen_part(a.dy + place, left) : vd_zero();
-            if (what != AROUND || left >= VD) continue;
-            for (size_t i = left; i < VD; i++) x[r][i] = p[i]; /* adds 0 */
+            x[r] = left > 0 ? load_left(a.x + place, left) : vd_zero();
+            if (what == GRADIENT) dy[r] = left > 0 ? load_left(a.dy + place, left) : vd_zero();
+            for (size_t i = left; what == AROUND && i < VD; i++) x[r][i] = pivot[i];
         }
-        add(what, x, dy, TOGETHER, p, s + k, q + k);
+        add(what, x, dy, TOGETHER, pivot, s + k, q + k);
     }
 }
 
-/* Values ahead to fetch: a long run's own, after a short one the next. */
-BN_INLINE size_t run_ahead(size_t run, size_t pitch)
+/* Where to fetch while runs are read: AHEAD, counted along the run and those that follow. The next one is in the next
+ * row, of a part of a run the next part. */
+typedef struct lead {
+    size_t run, next, runs, rest; /* AHEAD is `runs` runs, which begin `next` values apart, and `rest` values */
+} lead;
+
+BN_INLINE lead lead_of(size_t run, size_t pitch, size_t stride)
 {
-    return run * sizeof(stored) < AHEAD ? pitch : AHEAD / sizeof(stored);
+    enum { VALUES = AHEAD / sizeof(stored) };
+    return (lead){run, run == pitch ? stride : run, VALUES / run, VALUES % run};
 }
 
-BN_INLINE void add_run(int what, source a, size_t run, size_t pitch, vd pivot, vd *s, vd *q)
+BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)
 {
-    const size_t ahead = run_ahead(run, pitch);
+    const size_t place = i + l.rest;
+    return beyond(start, place < l.run ? l.runs * l.next + place : (l.runs + 1) * l.next + place - l.run);
+}
+
+BN_INLINE void add_run(int what, source a, size_t run, lead l, lead l_dy, vd pivot, vd *s, vd *q)
+{
     size_t i = 0;
 
     for (; i + AT_ONCE <= run; i += AT_ONCE) {
-        const source here = moved_by(a, 0, i);
-        bn_fetch(beyond(here.x, ahead), AT_ONCE * sizeof(stored));
-        if (what == GRADIENT) bn_fetch(beyond(here.dy, ahead), AT_ONCE * sizeof(stored));
-        add_along(what, here, AT_ONCE, pivot, s, q);
+        bn_fetch(ahead_of(a.x, l, i), AT_ONCE * sizeof(stored));
+        if (what == GRADIENT) bn_fetch(ahead_of(a.dy, l_dy, i), AT_ONCE * sizeof(stored));
+        add_along(what, moved_by(a, 0, i), AT_ONCE, pivot, s, q);
     }
     if (i < run) add_along(what, moved_by(a, 0, i), run - i, pivot, s, q);
 }
 
+/* The lanes in halves: whole vectors first. */
+BN_INLINE double fold_vectors(vd *v)
+{
+    double lanes[VD];
+
+    for (size_t half = ACROSS / 2; half > 0; half /= 2)
+        for (size_t k = 0; k < half; k++) v[k] += v[k + half];
+    vd_store(lanes, v[0]);
+    fold_lanes(lanes, VD, 1);
+    return lanes[0];
+}
+
 BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
+    const lead l = lead_of(t->run, t->pitch, a.x_stride), l_dy = lead_of(t->run, t->pitch, a.dy_stride);
+
     for (size_t c = 0; c < t->columns; c++) {
         const vd p = what >= AROUND ? vd_zero() + pivot[c] : vd_zero();
         vd sums[ACROSS], others[ACROSS];
-        double lanes[BN_LANES];
 
         for (size_t k = 0; k < ACROSS; k++) sums[k] = others[k] = vd_zero();
         for (size_t r = 0; r < t->rows; r++)
-            add_run(what, moved_by(a, r, c * t->pitch), t->run, t->pitch, p, sums, others);
-        memcpy(lanes, sums, sizeof lanes);
-        fold_lanes(lanes, BN_LANES, 1);
-        s[c] = lanes[0];
-        memcpy(lanes, others, sizeof lanes);
-        fold_lanes(lanes, BN_LANES, 1);
-        q[c] = lanes[0];
+            add_run(what, moved_by(a, r, c * t->pitch), t->run, l, l_dy, p, sums, others);
+        s[c] = fold_vectors(sums);
+        q[c] = fold_vectors(others);
     }
 }
 

@@ -41,7 +41,8 @@ static void cut_into_blocks(bn_plan *p, size_t batch, size_t spatial)
         p->blocks = batch * p->blocks_per_entry;
         return;
     }
-    for (size_t values = spatial; values * 2 <= most; values *= 2) {
+    const size_t entry = p->run > BN_SHORT_RUN ? round_up(spatial, BN_STEP) : spatial;
+    for (size_t values = entry; values * 2 <= most; values *= 2) {
         p->block_entries *= 2;
         p->block_rows *= 2;
     }

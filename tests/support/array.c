@@ -6,6 +6,9 @@
 
 enum { GUARD = 256 };
 
+const bnorm_dtype all_types[TYPES] = {BNORM_F32, BNORM_F64, BNORM_BF16, BNORM_F16};
+const bnorm_layout all_layouts[LAYOUTS] = {BNORM_CHANNELS_LAST, BNORM_CHANNELS_FIRST};
+
 size_t type_size(bnorm_dtype type) { return type == BNORM_F64 ? 8 : type == BNORM_F32 ? 4 : 2; }
 
 const char *type_name(bnorm_dtype type)
@@ -14,19 +17,63 @@ const char *type_name(bnorm_dtype type)
     return names[type];
 }
 
+const char *layout_name(bnorm_layout layout) { return layout == BNORM_CHANNELS_FIRST ? "first" : "last"; }
+
+/* ---- 16 bits: a sign, an exponent, `digits` binary digits of which the first is not stored -------------------------- */
+
+struct sixteen {
+    int digits, least_exponent; /* of normal numbers, 1.f * 2^e */
+    unsigned infinity;          /* its bits; those above are NaN */
+};
+
+static struct sixteen format_of(bnorm_dtype type)
+{
+    return type == BNORM_BF16 ? (struct sixteen){8, -126, 0x7f80} : (struct sixteen){11, -14, 0x7c00};
+}
+
+static double decode(struct sixteen f, unsigned bits)
+{
+    const unsigned magnitude = bits & 0x7fff, hidden = 1u << (f.digits - 1);
+    const int exponent = (int)(magnitude / hidden);
+    const unsigned digits = magnitude % hidden + (exponent ? hidden : 0);
+    double value = ldexp(digits, f.least_exponent - f.digits + 1 + (exponent ? exponent - 1 : 0));
+    if (magnitude >= f.infinity) value = magnitude == f.infinity ? HUGE_VAL : NAN;
+    return bits & 0x8000 ? -value : value;
+}
+
+/* The digits, rounded to an integer, are added to the exponent's field: a carry goes where it belongs, from the
+ * subnormal numbers to the normal ones and from the largest to infinity. */
+static unsigned encode(struct sixteen f, double value)
+{
+    const unsigned sign = signbit(value) ? 0x8000 : 0;
+    if (isnan(value)) return sign | f.infinity | f.infinity >> 1;
+    int exponent;
+    frexp(value, &exponent);
+    if (isinf(value) || exponent - 1 > -f.least_exponent + 1) return sign | f.infinity;
+    const int e = value == 0 || exponent - 1 < f.least_exponent ? f.least_exponent : exponent - 1;
+    const double digits = ldexp(fabs(value), f.digits - 1 - e), down = floor(digits), rest = digits - down;
+    const unsigned integer = (unsigned)down, up = rest > 0.5 || (rest == 0.5 && integer % 2 == 1);
+    return sign | (((unsigned)(e - f.least_exponent) << (f.digits - 1)) + integer + up);
+}
+
 double type_get(bnorm_dtype type, const void *elements, size_t index)
 {
     if (type == BNORM_F64) return ((const double *)elements)[index];
-    return ((const float *)elements)[index];
+    if (type == BNORM_F32) return ((const float *)elements)[index];
+    return decode(format_of(type), ((const uint16_t *)elements)[index]);
 }
 
 void type_put(bnorm_dtype type, void *elements, size_t index, double value)
 {
     if (type == BNORM_F64)
         ((double *)elements)[index] = value;
-    else
+    else if (type == BNORM_F32)
         ((float *)elements)[index] = (float)value;
+    else
+        ((uint16_t *)elements)[index] = (uint16_t)encode(format_of(type), value);
 }
+
+/* ---- arrays ------------------------------------------------------------------------------------------------------ */
 
 static void *checked(void *memory)
 {
@@ -34,10 +81,11 @@ static void *checked(void *memory)
     return memory;
 }
 
-static struct array make(bnorm_dtype type, size_t size, size_t rows, size_t columns, size_t stride, size_t shift)
+static struct array make(bnorm_dtype type, size_t size, size_t rows, size_t columns, size_t run, size_t stride,
+                         size_t shift)
 {
-    struct array a = {.type = type, .size = size, .rows = rows, .columns = columns, .stride = stride};
-    const size_t span = rows ? ((rows - 1) * stride + columns) * size : 0;
+    struct array a = {.type = type, .size = size, .rows = rows, .columns = columns, .run = run, .stride = stride};
+    const size_t span = rows ? ((rows / run - 1) * stride + columns * run) * size : 0;
     a.bytes = (GUARD + shift * size + span + GUARD + 63) / 64 * 64;
     a.block = checked(aligned_alloc(64, a.bytes));
     a.saved = checked(malloc(a.bytes));
@@ -47,12 +95,12 @@ static struct array make(bnorm_dtype type, size_t size, size_t rows, size_t colu
     return a;
 }
 
-struct array array_make(bnorm_dtype type, size_t rows, size_t columns, size_t stride, size_t shift)
+struct array array_make(bnorm_dtype type, size_t rows, size_t columns, size_t run, size_t stride, size_t shift)
 {
-    return make(type, type_size(type), rows, columns, stride, shift);
+    return make(type, type_size(type), rows, columns, run, stride, shift);
 }
 
-struct array array_make_bytes(size_t bytes, size_t shift) { return make(BNORM_F32, 1, 1, bytes, bytes, shift); }
+struct array array_make_bytes(size_t bytes, size_t shift) { return make(BNORM_F32, 1, 1, bytes, 1, bytes, shift); }
 
 void array_free(struct array *array)
 {
@@ -61,19 +109,25 @@ void array_free(struct array *array)
     memset(array, 0, sizeof *array);
 }
 
+size_t array_index(const struct array *array, size_t row, size_t column)
+{
+    if (array->run == 1) return row * array->stride + column;
+    return row / array->run * array->stride + column * array->run + row % array->run;
+}
+
 double array_get(const struct array *array, size_t row, size_t column)
 {
-    return type_get(array->type, array->elements, row * array->stride + column);
+    return type_get(array->type, array->elements, array_index(array, row, column));
 }
 
 double array_get_saved(const struct array *array, size_t row, size_t column)
 {
-    return type_get(array->type, array->saved + (array->elements - array->block), row * array->stride + column);
+    return type_get(array->type, array->saved + (array->elements - array->block), array_index(array, row, column));
 }
 
 void array_put(struct array *array, size_t row, size_t column, double value)
 {
-    type_put(array->type, array->elements, row * array->stride + column, value);
+    type_put(array->type, array->elements, array_index(array, row, column), value);
 }
 
 void array_save(struct array *array) { memcpy(array->saved, array->block, array->bytes); }
@@ -83,10 +137,10 @@ bool array_unchanged(const struct array *array) { return memcmp(array->block, ar
 bool array_unchanged_outside(const struct array *array)
 {
     size_t from = 0;
-    for (size_t row = 0; row < array->rows; row++) {
-        const size_t start = (size_t)(array->elements - array->block) + row * array->stride * array->size;
+    for (size_t group = 0; group < array->rows / array->run; group++) {
+        const size_t start = (size_t)(array->elements - array->block) + group * array->stride * array->size;
         if (memcmp(array->block + from, array->saved + from, start - from) != 0) return false;
-        from = start + array->columns * array->size;
+        from = start + array->columns * array->run * array->size;
     }
     return memcmp(array->block + from, array->saved + from, array->bytes - from) == 0;
 }
@@ -95,7 +149,7 @@ static uint64_t element_bits(const struct array *array, size_t row, size_t colum
 {
     if (isnan(array_get(array, row, column))) return UINT64_C(0x7ff8000000000000);
     uint64_t bits = 0;
-    memcpy(&bits, array->elements + (row * array->stride + column) * array->size, array->size);
+    memcpy(&bits, array->elements + array_index(array, row, column) * array->size, array->size);
     return bits;
 }
 

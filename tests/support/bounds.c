@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The bounds, with u = 2^-24 (f32) or 2^-53 (f64), v = 2^-53, and k = 8 for what sums leave behind.
+/* The bounds, with u = 2^-53 (f64) or 2^-24 (all others, whose elements are computed in float), v = 2^-53, and k = 8 for what sums leave behind.
  *
  * Sums. A block is summed in double around a pivot of its own, in lanes that are folded in a fixed order, and the
  * blocks are merged in a tree. If no term of a block takes part in more than L additions on its way to the block's sum,
@@ -17,14 +17,22 @@
  *
  * mean    k v mean abs(x): the sum's error, divided by M.
  *
- * invstd  f32: 2^-30, 64 times finer than the elements, so that it disappears in y. f64: half the relative error of the
+ * invstd  f32 and 16-bit: 2^-30, 64 times finer than the elements, so that it disappears in y. f64: half the relative error of the
  *         variance. A column with |mean| up to 32 standard deviations is summed as it is and cancels; others are summed
  *         about a pivot. Hence k v (1 + abs(mean) / std), with std = 1 / invstd.
  *
  * y       x - mean_high, - mean_low, * (gamma invstd), and that factor's own rounding: four roundings of gamma xhat; +
  * beta one more, of the sum, hence 5u (abs(gamma xhat) + abs(beta)). The error of the mean comes on top, times
  *         abs(gamma) invstd: k v abs(gamma) invstd mean abs(x). One least subnormal where y underflows. In inference
- * the mean is given and has no error of its own, so that term is left out.
+ *         the mean is given and has no error of its own, so that term is left out.
+ *
+ * y, 16-bit  the float before the last rounding errs by 5u (abs(gamma xhat) + abs(beta)) + the mean's term, as above; k
+ *         v mean abs(x) invstd is below 3u as long as |mean| / std is below 2^27. Together less than E = 8u (abs(gamma)
+ *         (1 + abs(xhat)) + abs(beta)). Rounding that float f moves it by half an ulp of f. Where f lies in the binade
+ *         above y, the power of two between them is a number of the type and within E of y, so half an ulp of y + E
+ *         holds still. Half the distance of the subnormals where y is one. Beyond the largest finite number the ulp is
+ *         that of its binade and infinity stands for the next number there, 2^128 or 2^16: IEEE's rule, that what lies
+ *         half an ulp beyond the largest rounds to infinity.
  *
  * running two roundings of the type: of the two products' sum, and of what is stored, 2u (abs((1 - r) old) + abs(r
  * batch)). On top r times the error of the batch's mean, or variance: relative, twice that of invstd.
@@ -33,19 +41,42 @@
  *
  * dx      the factors and the three terms take at most eight roundings of the type, each relative to a term: 8u. The
  * two means of sums err by k u of the mean of the terms' absolute values. Half a least subnormal is the rounding to the
- *         type where dx underflows: no result can be without it, so the table does not list it. */
+ *         type where dx underflows: no result can be without it, so the table does not list it.
+ *
+ * dx, 16-bit  the same with u = 2^-24 for the float, half a least subnormal of float included, and half an ulp of dx for
+ *         the last rounding, by the argument of y. */
 static const double k = 8, v = 0x1p-53;
 
 double unit_roundoff(bnorm_dtype type) { return type == BNORM_F64 ? 0x1p-53 : 0x1p-24; }
 
-double least_subnormal(bnorm_dtype type) { return type == BNORM_F64 ? 0x1p-1074 : 0x1p-149; }
+double stored_roundoff(bnorm_dtype type)
+{
+    static const double of[TYPES] = {[BNORM_F32] = 0x1p-24, [BNORM_F64] = v, [BNORM_BF16] = 0x1p-8, [BNORM_F16] = 0x1p-11};
+    return of[type];
+}
+
+double least_subnormal(bnorm_dtype type)
+{
+    static const double of[TYPES] = {
+        [BNORM_F32] = 0x1p-149, [BNORM_F64] = 0x1p-1074, [BNORM_BF16] = 0x1p-133, [BNORM_F16] = 0x1p-24};
+    return of[type];
+}
+
+double largest_finite(bnorm_dtype type)
+{
+    static const double of[TYPES] = {
+        [BNORM_F32] = FLT_MAX, [BNORM_F64] = DBL_MAX, [BNORM_BF16] = 0x1.fep127, [BNORM_F16] = 65504};
+    return of[type];
+}
+
+static bool is_sixteen(bnorm_dtype type) { return type_size(type) == 2; }
 
 /* The distance between numbers of the type at `value`. */
 static double ulp(bnorm_dtype type, double value)
 {
     int exponent;
-    frexp(value, &exponent); /* value in [2^(exponent - 1), 2^exponent) */
-    const double distance = ldexp(unit_roundoff(type), exponent);
+    frexp(fmin(fabs(value), largest_finite(type)), &exponent); /* value in [2^(exponent - 1), 2^exponent) */
+    const double distance = ldexp(stored_roundoff(type), exponent);
     return value == 0 || distance < least_subnormal(type) ? least_subnormal(type) : distance;
 }
 
@@ -62,6 +93,20 @@ static void see(struct seen *seen, size_t row, double got, wide exact, double bo
     if (!(share >= 0)) share = HUGE_VAL; /* NaN */
     if (share < seen->share) return;
     *seen = (struct seen){share, got, (double)exact, bound, row};
+}
+
+/* Half an ulp of `exact` comes on top where the result is of 16 bits. Infinity stands for the number after the largest.
+ */
+static void see_element(struct seen *seen, bnorm_dtype type, size_t row, double got, wide exact, double bound)
+{
+    if (!is_sixteen(type)) {
+        see(seen, row, got, exact, bound);
+        return;
+    }
+    const double next = ldexp(1, type == BNORM_BF16 ? 128 : 16);
+    if (isinf(got)) got = copysign(next, got);
+    if (wide_abs(exact) > next) exact = exact < 0 ? -next : next;
+    see(seen, row, got, exact, bound + 0.5 * ulp(type, (double)exact));
 }
 
 static void judge(const char *what, size_t column, const struct seen *seen, double *worst)
@@ -140,13 +185,16 @@ static void check_y(const struct problem *p, size_t c, const double *x, wide mea
                     struct worst *worst)
 {
     const double gamma = gamma_of(p, c), beta = beta_of(p, c), u = unit_roundoff(p->desc.dtype);
-    const double fixed =
-        5 * u * fabs(beta) + fabs(gamma) * (double)invstd * mean_error + least_subnormal(p->desc.dtype);
+    const bool sixteen = is_sixteen(p->desc.dtype);
+    const double roundings = (sixteen ? 8 : 5) * u;
+    const double fixed = sixteen ? roundings * (fabs(beta) + fabs(gamma))
+                                 : roundings * fabs(beta) + fabs(gamma) * (double)invstd * mean_error +
+                                       least_subnormal(p->desc.dtype);
     struct seen seen = {0};
     for (size_t m = 0; m < p->count; m++) {
         const wide exact = reference_y(x[m], mean, invstd, gamma, beta);
         const double scaled = fabs((double)(exact - beta)); /* gamma xhat */
-        see(&seen, m, array_get(&p->arrays[p->y], m, c), exact, 5 * u * scaled + fixed);
+        see_element(&seen, p->desc.dtype, m, array_get(&p->arrays[p->y], m, c), exact, roundings * scaled + fixed);
     }
     judge("y", c, &seen, &worst->y);
 }
@@ -201,9 +249,9 @@ static void check_dx(const struct problem *p, size_t c, const double *x, const d
         const double xhat = fabs((double)((x[m] - mean) * invstd));
         const double bound = 8 * u * factor * (fabs(dy[m]) + mean_dy + xhat * mean_dy_xhat) +
                              k * u * factor * (mean_abs_dy + xhat * mean_abs_dy_xhat) +
-                             0.5 * least_subnormal(p->desc.dtype);
-        see(&seen, m, array_get(&p->arrays[p->dx], m, c), reference_dx(x[m], dy[m], p->count, mean, invstd, gamma, g),
-            bound);
+                             0.5 * least_subnormal(p->desc.dtype == BNORM_F64 ? BNORM_F64 : BNORM_F32);
+        see_element(&seen, p->desc.dtype, m, array_get(&p->arrays[p->dx], m, c),
+                    reference_dx(x[m], dy[m], p->count, mean, invstd, gamma, g), bound);
     }
     judge("dx", c, &seen, &worst->dx);
 }

@@ -20,8 +20,11 @@ void run_and_check(struct problem *problem, enum operation operation, struct wor
 /* Fills, then runs and checks all three calls; backward with the statistics that training saved. */
 void check_all_calls(const bnorm_desc *desc, const struct input *input, struct worst *worst);
 
-/* 2^-24 or 2^-53: half the distance from 1 to the next number. */
+/* Of the arithmetic on elements: 2^-53 for f64, 2^-24 for all others. */
 double unit_roundoff(bnorm_dtype type);
+/* Of what is stored: 2^-53, 2^-24, bf16 2^-8, f16 2^-11; half the distance from 1 to the next number. */
+double stored_roundoff(bnorm_dtype type);
 double least_subnormal(bnorm_dtype type);
+double largest_finite(bnorm_dtype type);
 
 #endif

@@ -32,21 +32,27 @@ static void point(struct problem *p)
                                  .invstd = (double *)(void *)a[INVSTD].elements};
 }
 
+size_t dense_stride(const bnorm_desc *desc)
+{
+    return desc->features * (desc->layout == BNORM_CHANNELS_FIRST ? desc->spatial : 1);
+}
+
 struct problem problem_make(const bnorm_desc *desc, size_t shift)
 {
     struct problem p = {.desc = *desc, .count = desc->batch * desc->spatial, .y = Y, .dx = DX};
-    const size_t dense = desc->features;
+    const size_t features = desc->features, dense = dense_stride(desc);
+    const size_t run = desc->layout == BNORM_CHANNELS_FIRST && desc->spatial ? desc->spatial : 1;
     const size_t x = desc->x_stride ? desc->x_stride : dense, y = desc->y_stride ? desc->y_stride : dense;
     const size_t dx = desc->dx_stride ? desc->dx_stride : x, dy = desc->dy_stride ? desc->dy_stride : y;
-    p.arrays[X] = array_make(desc->dtype, p.count, dense, x, shift);
-    p.arrays[Y] = array_make(desc->dtype, p.count, dense, y, shift);
-    p.arrays[DX] = array_make(desc->dtype, p.count, dense, dx, shift);
-    p.arrays[DY] = array_make(desc->dtype, p.count, dense, dy, shift);
+    p.arrays[X] = array_make(desc->dtype, p.count, features, run, x, shift);
+    p.arrays[Y] = array_make(desc->dtype, p.count, features, run, y, shift);
+    p.arrays[DX] = array_make(desc->dtype, p.count, features, run, dx, shift);
+    p.arrays[DY] = array_make(desc->dtype, p.count, features, run, dy, shift);
     static const enum array_name parameters[] = {GAMMA, BETA, DGAMMA, DBETA, RUNNING_MEAN, RUNNING_VAR};
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
-        p.arrays[parameters[i]] = array_make(parameter_type(desc->dtype), 1, dense, dense, shift);
-    p.arrays[MEAN] = array_make(BNORM_F64, 1, dense, dense, shift);
-    p.arrays[INVSTD] = array_make(BNORM_F64, 1, dense, dense, shift);
+        p.arrays[parameters[i]] = array_make(parameter_type(desc->dtype), 1, features, 1, features, shift);
+    p.arrays[MEAN] = array_make(BNORM_F64, 1, features, 1, features, shift);
+    p.arrays[INVSTD] = array_make(BNORM_F64, 1, features, 1, features, shift);
     p.arrays[WORKSPACE] = array_make_bytes(0, 0);
     point(&p);
     return p;
@@ -81,8 +87,8 @@ void problem_fill(struct problem *p, const struct input *input)
     const size_t features = p->desc.features;
     const double scale = input->scale != 0 ? input->scale : 1, dy_scale = input->dy_scale != 0 ? input->dy_scale : 1;
     for (size_t c = 0; c < features; c++) {
-        const double ratio =
-            ratios[((size_t)input->ratio + (input->one_ratio ? 0 : c)) % RATIOS] * (c % 3 == 1 ? -1 : 1);
+        const double wanted = ratios[((size_t)input->ratio + (input->one_ratio ? 0 : c)) % RATIOS];
+        const double ratio = (p->desc.dtype == BNORM_F16 ? fmin(wanted, 3e4) : wanted) * (c % 3 == 1 ? -1 : 1);
         for (size_t m = 0; m < p->count; m++) {
             const uint64_t index = m * features + c;
             const double noise = 1.7320508 * random_uniform(seed, index); /* variance 1 */
@@ -183,8 +189,8 @@ bnorm_status problem_run(struct problem *p, enum operation operation)
 void describe_problem(const struct problem *p, const struct input *input)
 {
     const bnorm_desc *d = &p->desc;
-    describe("%zu x %zu x %zu %s, strides %zu %zu %zu %zu, eps %g, threads %d, %s, scale %g, ratio %g%s", d->batch,
-             d->features, d->spatial, type_name(d->dtype), d->x_stride, d->y_stride, d->dx_stride, d->dy_stride, d->eps,
+    describe("%zu x %zu x %zu %s, channels %s, strides %zu %zu %zu %zu, eps %g, threads %d, %s, scale %g, ratio %g%s", d->batch,
+             d->features, d->spatial, type_name(d->dtype), layout_name(d->layout), d->x_stride, d->y_stride, d->dx_stride, d->dy_stride, d->eps,
              d->threads, pattern_names[input->pattern], input->scale, ratios[input->ratio % RATIOS],
              input->one_ratio ? "" : " on");
 }

@@ -25,7 +25,8 @@ enum operation { TRAINING, INFERENCE, BACKWARD, OPERATIONS };
 
 enum pattern { RANDOM, CONSTANT, OUTLIER_FIRST, OUTLIER_LAST, SORTED, ALTERNATING, PATTERNS };
 
-/* x = scale * (ratio of the column + pattern), where the pattern has a standard deviation of about 1. */
+/* x = scale * (ratio of the column + pattern), where the pattern has a standard deviation of about 1. A ratio that half
+ * cannot hold is 3e4 there; the values are the same in both layouts. */
 struct input {
     enum pattern pattern;
     double scale;    /* 0 means 1 */
@@ -34,7 +35,7 @@ struct input {
     bool one_ratio;  /* all columns have that of column 0 */
 };
 
-/* |mean| / std, as the accuracy table has them. */
+/* |mean| / std, as the accuracy table has them; before x is rounded to 16 bits. */
 enum { RATIOS = 5 };
 extern const double ratios[RATIOS];
 
@@ -45,6 +46,9 @@ struct problem {
     size_t count;          /* M, values of a feature */
     enum array_name y, dx; /* the array that is written: X and DY in place */
 };
+
+/* Elements that a stride steps over: C channels last, C * S channels first. */
+size_t dense_stride(const bnorm_desc *desc);
 
 /* Arrays of the strides of `desc`, each `shift` elements off a 64-byte boundary, without a workspace. */
 struct problem problem_make(const bnorm_desc *desc, size_t shift);

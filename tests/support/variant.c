@@ -20,10 +20,10 @@ static struct problem prepare(const bnorm_desc *desc, const struct input *input,
 {
     bnorm_desc d = *desc;
     d.threads = v->threads;
-    d.x_stride = d.features + v->x_padding;
-    d.y_stride = d.features + v->y_padding;
-    d.dx_stride = d.features + v->dx_padding;
-    d.dy_stride = d.features + v->dy_padding;
+    d.x_stride = dense_stride(&d) + v->x_padding;
+    d.y_stride = dense_stride(&d) + v->y_padding;
+    d.dx_stride = dense_stride(&d) + v->dx_padding;
+    d.dy_stride = dense_stride(&d) + v->dy_padding;
     struct problem p = problem_make(&d, v->shift);
     problem_fill(&p, input);
     if (v->workspace) {
@@ -123,32 +123,64 @@ static uint64_t hash_of(const bnorm_desc *desc, const struct input *input, const
     return all;
 }
 
-uint64_t variant_hash(bool large)
+struct input variant_input(bnorm_dtype type, size_t number)
 {
-    static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
-    static const struct input inputs[] = {
-        {.pattern = RANDOM}, {.pattern = OUTLIER_FIRST, .ratio = 2}, {.pattern = RANDOM, .scale = 1e-30}};
-    static const size_t shapes[][3] = {{2, 1, 1},    {3, 5, 1},    {200, 3, 1},   {64, 16, 1},
-                                       {129, 67, 1}, {5000, 3, 1}, {30, 1029, 1}, {4096, 64, 1},
-                                       {3, 12, 100}, {300, 17, 1}, {1, 31, 77}};
+    const struct input inputs[VARIANT_INPUTS] = {{.pattern = RANDOM},
+                                                 {.pattern = OUTLIER_FIRST, .ratio = 2},
+                                                 {.pattern = RANDOM, .scale = type == BNORM_F16 ? 0x1p-20 : 1e-30}};
+    return inputs[number % VARIANT_INPUTS];
+}
+
+typedef size_t shape[3];
+
+/* Short runs, one of each length; runs longer than a vector, than the tables of a kernel, than a block. */
+static const shape first_shapes[] = {{2, 1, 1},    {3, 5, 1},   {50, 3, 7},  {65, 17, 16},  {5, 64, 49}, {3, 12, 100},
+                                     {9, 2, 63},   {9, 3, 64},  {9, 5, 65},  {130, 2, 64},  {2, 5, 784}, {1, 31, 77},
+                                     {2, 3, 4095}, {2, 2, 4097}, {1, 3, 12544}};
+static const shape last_shapes[] = {{2, 1, 1},    {3, 5, 1},     {200, 3, 1},  {64, 16, 1},  {129, 67, 1}, {5000, 3, 1},
+                                    {30, 1029, 1}, {4096, 64, 1}, {3, 12, 100}, {300, 17, 1}, {1, 31, 77}};
+
+/* Channels last, a matrix of every width; channels first, images of a few channels with runs of every length. */
+static bnorm_desc tail_desc(bnorm_dtype type, bnorm_layout layout, size_t tail)
+{
+    if (layout == BNORM_CHANNELS_LAST) return bnorm_matrix(type, 2 + tail % 11, tail);
+    return bnorm_image(type, layout, 2 + tail % 11, 1 + tail % 5, tail);
+}
+
+static uint64_t hash_of_input(uint64_t all, bnorm_dtype type, bnorm_layout layout, const struct input *input,
+                              const struct variant *variant, bool large)
+{
+    const bool first = layout == BNORM_CHANNELS_FIRST;
+    const shape *const shapes = first ? first_shapes : last_shapes;
+    for (size_t tail = 1; tail < 70; tail++) {
+        const bnorm_desc d = tail_desc(type, layout, tail);
+        all = random_bits(all, hash_of(&d, input, variant));
+    }
+    for (size_t s = 0; s < (first ? LENGTH(first_shapes) : LENGTH(last_shapes)); s++) {
+        if (!large && shapes[s][0] * shapes[s][1] * (first ? shapes[s][2] : 1) > 20000) continue;
+        const bnorm_desc d = bnorm_image(type, layout, shapes[s][0], shapes[s][1], shapes[s][2]);
+        all = random_bits(all, hash_of(&d, input, variant));
+    }
+    return all;
+}
+
+uint64_t variant_hash(enum variant_set set, bool large)
+{
+    static const struct {
+        bnorm_layout layout;
+        int from, to; /* of all_types */
+    } sets[VARIANT_SETS] = {
+        {BNORM_CHANNELS_LAST, 0, 2}, {BNORM_CHANNELS_LAST, 2, TYPES}, {BNORM_CHANNELS_FIRST, 0, TYPES}};
     static const struct variant variants[] = {
         {.threads = 1},
         {.threads = 2, .shift = 1, .x_padding = 3, .y_padding = 1, .dx_padding = 2, .dy_padding = 5},
         {.threads = 1, .y_in_place = true, .dx_in_place = true}};
     uint64_t all = 0;
-    for (size_t t = 0; t < LENGTH(types); t++)
-        for (size_t i = 0; i < LENGTH(inputs); i++)
+    for (int t = sets[set].from; t < sets[set].to; t++)
+        for (size_t i = 0; i < VARIANT_INPUTS; i++)
             for (size_t v = 0; v < LENGTH(variants); v++) {
-                for (size_t features = 1; features < 70; features++) {
-                    const bnorm_desc d = bnorm_matrix(types[t], 2 + features % 11, features);
-                    all = random_bits(all, hash_of(&d, &inputs[i], &variants[v]));
-                }
-                for (size_t s = 0; s < LENGTH(shapes); s++) {
-                    if (!large && shapes[s][0] * shapes[s][1] > 20000) continue;
-                    const bnorm_desc d =
-                        bnorm_image(types[t], BNORM_CHANNELS_LAST, shapes[s][0], shapes[s][1], shapes[s][2]);
-                    all = random_bits(all, hash_of(&d, &inputs[i], &variants[v]));
-                }
+                const struct input input = variant_input(all_types[t], i);
+                all = hash_of_input(all, all_types[t], sets[set].layout, &input, &variants[v], large);
             }
     return all;
 }

@@ -6,12 +6,13 @@
 
 struct variant {
     int threads;
-    size_t x_padding, y_padding, dx_padding, dy_padding; /* elements between rows */
+    size_t x_padding, y_padding, dx_padding, dy_padding; /* elements between rows, channels first between images */
     size_t shift;                                        /* of every array, in elements */
     bool y_in_place, dx_in_place;
-    bool workspace;                                       /* given, and misaligned by one byte */
-    bool without_optional;                                /* of the outputs, only y and dx are asked for */
-    void (*around)(void (*body)(void *), void *argument); /* the surroundings the calls are made in; NULL: none */
+    bool workspace;        /* given, and misaligned by one byte */
+    bool without_optional; /* of the outputs, only y and dx are asked for */
+    /* the surroundings the calls are made in; NULL: none */
+    void (*around)(void (*body)(void *), void *argument);
 };
 
 /* What the three calls wrote; 0 where not asked for. */
@@ -24,8 +25,14 @@ struct digests variant_run(const bnorm_desc *desc, const struct input *input, co
 /* The same in all that both were asked for. */
 void check_same(const struct digests *a, const struct digests *b, const char *what);
 
-/* A number for the bits of a fixed set of problems, the same on every machine: every tail of a vector, shapes of one and
- * of many blocks; dense, padded and misaligned, in place. The large shapes take an emulator seconds. */
-uint64_t variant_hash(bool large);
+enum { VARIANT_INPUTS = 3 };
+
+/* Random values; an outlier and several |mean| / std; numbers near the smallest of the type. */
+struct input variant_input(bnorm_dtype type, size_t number);
+
+/* A number for the bits of a fixed set of problems, the same on every machine: every tail of a vector, shapes of one
+ * and of many blocks; dense, padded and misaligned, in place. The large shapes take an emulator seconds. */
+enum variant_set { FLOATS_CHANNELS_LAST, SIXTEEN_CHANNELS_LAST, ALL_CHANNELS_FIRST, VARIANT_SETS };
+uint64_t variant_hash(enum variant_set set, bool large);
 
 #endif
