@@ -50,19 +50,6 @@ static void results_free(struct results *r)
     for (size_t i = 0; i < LENGTH(all); i++) free(all[i]);
 }
 
-/* A value of about 1, as the bits of its type; of 16 bits, sign, an exponent near that of 1, and noise. */
-static void put_value(bnorm_dtype type, void *values, size_t i, double noise)
-{
-    if (type == BNORM_F64 || type == BNORM_F32) {
-        type_put(type, values, i, noise + 0.5);
-        return;
-    }
-    const unsigned bits = (unsigned)((noise + 1) * 0x1p20), mantissa = type == BNORM_F16 ? 10 : 7;
-    const unsigned exponent = (type == BNORM_F16 ? 15u : 127u) - bits % 3;
-    ((uint16_t *)values)[i] =
-        (uint16_t)((bits >> 4 & 1) << 15 | exponent << mantissa | (bits >> 6 & ((1u << mantissa) - 1)));
-}
-
 static struct batch batch_make(const bnorm_desc *desc)
 {
     struct batch b = {.desc = *desc};
@@ -75,8 +62,8 @@ static struct batch batch_make(const bnorm_desc *desc)
     b.gamma = room(c * b.param);
     b.beta = room(c * b.param);
     for (size_t i = 0; i < values; i++) {
-        put_value(desc->dtype, b.x, i, random_uniform(test_seed(), i));
-        put_value(desc->dtype, b.dy, i, random_uniform(test_seed() + 1, i));
+        type_put(desc->dtype, b.x, i, 0.5 + random_uniform(test_seed(), i));
+        type_put(desc->dtype, b.dy, i, random_uniform(test_seed() + 1, i));
     }
     for (size_t i = 0; i < c; i++) {
         type_put(b.param == 8 ? BNORM_F64 : BNORM_F32, b.gamma, i, 1 + random_uniform(test_seed() + 2, i));
@@ -392,13 +379,14 @@ static int by_size(const void *a, const void *b)
 
 CASE(split, random_parts_keep_the_bounds)
 {
-    static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
-    static const size_t sizes[][3] = {{1000, 7, 1}, {500, 65, 1}, {37, 3, 50}, {5000, 1, 1}};
+    static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64, BNORM_BF16, BNORM_F16};
+    static const size_t sizes[][3] = {{1000, 7, 1}, {500, 65, 1}, {37, 3, 50}, {5000, 1, 1}, {9, 2, 4000}};
     uint64_t number = 0;
-    for (int t = 0; t < 2; t++)
+    for (int t = 0; t < 4; t++)
         for (size_t s = 0; s < LENGTH(sizes); s++)
             for (int trial = 0; trial < (test_quick() ? 1 : 8); trial++) {
-                const bnorm_desc d = bnorm_image(types[t], BNORM_CHANNELS_LAST, sizes[s][0], sizes[s][1], sizes[s][2]);
+                const bnorm_desc d = bnorm_image(types[t], trial % 2 ? BNORM_CHANNELS_FIRST : BNORM_CHANNELS_LAST,
+                                                 sizes[s][0], sizes[s][1], sizes[s][2]);
                 size_t ends[40], parts = 1 + (size_t)(random_bits(test_seed() + 9, number++) % LENGTH(ends));
                 for (size_t i = 0; i < parts; i++)
                     ends[i] = (size_t)(random_bits(test_seed() + 9, number++) % (d.batch + 1));
