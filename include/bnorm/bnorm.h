@@ -269,20 +269,20 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *     bnorm_normalise(&d, &b);                                   second trip: reads x, writes y
  *     bnorm_moments_destroy(m);
  *
- * and backward the same with bnorm_gradient_sums and bnorm_input_gradient. Where different processes have the parts, each
- * creates its own with the number of its first block, and one merges them, or all do (mpi.h).
+ * and backward the same with bnorm_gradient_sums and bnorm_input_gradient. Where different processes have the parts,
+ * each creates its own with the number of its first block, and one merges them, or all do (mpi.h).
  *
  * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
  * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
  * but for the end of the batch, give the bits of bnorm_forward_training and bnorm_backward on the whole batch, however
  * they are grouped and in whichever order they are merged; any other parts stay within the same bounds on the error.
- * Sums cover blocks [first, next) of the batch, and hold one node of the tree for each aligned power of two of blocks in
- * it, at most 2 log2(blocks): each node is a count and two doubles a feature.
+ * Sums cover blocks [first, next) of the batch, and hold one node of the tree for each aligned power of two of blocks
+ * in it, at most 2 log2(blocks): each node is a count and two doubles a feature.
  *
- * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them.
- * eps and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section
- * 5; on any error nothing has been written or changed. One object serves one thread at a time; calls that take
- * it as const may run at the same time. */
+ * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
+ * and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section
+ * 5; on any error nothing has been written or changed. One object serves one thread at a time; calls that take it as
+ * const may run at the same time. */
 typedef struct bnorm_moments bnorm_moments;             /* of each node: count, mean, sum((x - mean)^2) */
 typedef struct bnorm_gradient_sums bnorm_gradient_sums; /* of each node: count, sum(dy), sum(dy * (x - mean)) */
 
@@ -296,7 +296,8 @@ BNORM_API void bnorm_moments_destroy(bnorm_moments *m);
 BNORM_API bnorm_status bnorm_moments_accumulate(bnorm_moments *m, size_t batch, const void *x);
 
 /* Adds what `next` holds, which must begin with the block that m ends before; next stays as it is. BNORM_NULL;
- * BNORM_MISMATCH where dtype, layout, features or spatial differ; BNORM_NOT_ADJACENT; BNORM_OVERFLOW; BNORM_NO_MEMORY. */
+ * BNORM_MISMATCH where dtype, layout, features or spatial differ; BNORM_NOT_ADJACENT; BNORM_OVERFLOW; BNORM_NO_MEMORY.
+ * */
 BNORM_API bnorm_status bnorm_moments_merge(bnorm_moments *m, const bnorm_moments *next);
 
 /* mean and invstd, C doubles each, of all values so far; more may follow. Without any value nothing is written and
@@ -318,9 +319,10 @@ BNORM_API size_t bnorm_moments_next_block(const bnorm_moments *m);
  * Any alignment. BNORM_NULL; BNORM_WORKSPACE where there are too few. */
 BNORM_API bnorm_status bnorm_moments_serialise(const bnorm_moments *m, void *bytes, size_t *size);
 
-/* Replaces what m holds, first block included, by what was serialised from sums of its shape. Everything is checked that
- * can be: magic, version, byte order, kind, lengths, that nodes are aligned, adjacent and as few as can be, that counts
- * are possible, that no sum of squares is negative. BNORM_NULL, BNORM_CORRUPT, BNORM_MISMATCH, BNORM_NO_MEMORY. */
+/* Replaces what m holds, first block included, by what was serialised from sums of its shape. Everything is checked
+ * that can be: magic, version, byte order, kind, lengths, that nodes are aligned, adjacent and as few as can be, that
+ * counts are possible, that no sum of squares is negative. BNORM_NULL, BNORM_CORRUPT, BNORM_MISMATCH, BNORM_NO_MEMORY.
+ * */
 BNORM_API bnorm_status bnorm_moments_deserialise(bnorm_moments *m, const void *bytes, size_t size);
 
 /* The same for the sums of backward. accumulate takes the mean of the whole batch, with dy_stride for dy. */
@@ -345,22 +347,22 @@ BNORM_API bnorm_status bnorm_gradient_sums_deserialise(bnorm_gradient_sums *g, c
  *
  *     y[i][c] = activation((x[i][c] - mean[c]) * invstd[c] * gamma[c] + beta[c] + residual[i][c])
  *
- * Reads x, mean, invstd, gamma, beta; writes y, which may be x. gamma and beta may be NULL; no workspace is used, and no
- * memory allocated. BNORM_NULL, BNORM_OVERLAP. */
+ * Reads x, mean, invstd, gamma, beta; writes y, which may be x. gamma and beta may be NULL; no workspace is used, and
+ * no memory allocated. BNORM_NULL, BNORM_OVERLAP. */
 BNORM_API bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* dx of a part of the batch whose sums are `total`, with M = total's count and dbeta, dgamma its sums in double:
  *
  *     dx = gamma * invstd * (dy - dbeta / M - xhat * dgamma / M)
  *
- * Reads x, dy, mean, invstd, gamma; writes dx, which may be dy. BNORM_NULL; BNORM_OVERLAP; BNORM_X_OVERWRITTEN where y is
- * x; BNORM_MISMATCH where total has another shape or fewer values than the part; BNORM_NO_MEMORY. */
+ * Reads x, dy, mean, invstd, gamma; writes dx, which may be dy. BNORM_NULL; BNORM_OVERLAP; BNORM_X_OVERWRITTEN where y
+ * is x; BNORM_MISMATCH where total has another shape or fewer values than the part; BNORM_NO_MEMORY. */
 BNORM_API bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *buffers,
                                             const bnorm_gradient_sums *total);
 
 /* What is wrong with the arguments of bnorm_forward_training, or bnorm_backward, for a part of a batch; nothing is read
- * or written. For processes that want to agree that all is well before any begins. One value is no error, a part without
- * values may have NULL for x, y, dy and dx only, and the workspace does not matter. */
+ * or written. For processes that want to agree that all is well before any begins. One value is no error, a part
+ * without values may have NULL for x, y, dy and dx only, and the workspace does not matter. */
 BNORM_API bnorm_status bnorm_check_training_part(const bnorm_desc *desc, const bnorm_buffers *buffers);
 BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
