@@ -249,3 +249,27 @@ CASE(sixteen, overflow)
             problem_free(&p);
         }
 }
+
+/* A NaN among the parameters, all of whose lower bits are set, is still one after the rounding, which carries into the
+ * upper bits. */
+CASE(sixteen, parameters_of_nan)
+{
+    static const enum array_name parameters[] = {GAMMA, BETA, RUNNING_MEAN, RUNNING_VAR};
+    static const uint32_t patterns[] = {0x7fffffff, 0xffffffff, 0x7f800001};
+    for (int kind = 0; kind < SIXTEEN * LAYOUTS; kind++)
+        for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+            for (size_t n = 0; n < sizeof patterns / sizeof *patterns; n++) {
+                const bnorm_desc d = bnorm_image(types[kind % SIXTEEN], all_layouts[kind / SIXTEEN], 2, 3, 9);
+                describe("%s, channels %s, parameter %zu, NaN %zu", type_name(d.dtype), layout_name(d.layout), i, n);
+                struct problem p = problem_make(&d, 0);
+                problem_fill(&p, &(struct input){.pattern = RANDOM});
+                memcpy(p.arrays[parameters[i]].elements + sizeof *patterns, &patterns[n], sizeof *patterns);
+                CHECK(problem_run(&p, INFERENCE) == BNORM_OK, "status");
+                for (size_t m = 0; m < p.count; m++)
+                    for (size_t c = 0; c < d.features; c++) {
+                        const double y = array_get(&p.arrays[Y], m, c);
+                        CHECK(!isnan(y) == (c != 1), "y[%zu][%zu] is %g", m, c, y);
+                    }
+                problem_free(&p);
+            }
+}
