@@ -6,15 +6,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
-
 /* Every subset of outputs, with and without gamma. */
 CASE(backward, optional_arrays)
 {
     struct worst worst = {0};
-    for (int t = 0; t < 2; t++)
+    for (int kind = 0; kind < TYPES * LAYOUTS; kind++)
         for (int subset = 0; subset < 16; subset++) {
-            const bnorm_desc d = bnorm_matrix(types[t], 65, 17);
+            const bnorm_dtype type = all_types[kind % TYPES];
+            const bnorm_desc d = bnorm_image(type, all_layouts[kind / TYPES], 5, 17, 13);
             struct problem p = problem_make(&d, 0);
             problem_fill(&p, &(struct input){.pattern = RANDOM});
             problem_fill_saved_statistics(&p);
@@ -22,7 +21,8 @@ CASE(backward, optional_arrays)
             if (subset & 2) p.buffers.dx = NULL;
             if (subset & 4) p.buffers.dgamma = NULL;
             if (subset & 8) p.buffers.dbeta = NULL;
-            describe("%s without subset %d of gamma, dx, dgamma, dbeta", type_name(types[t]), subset);
+            describe("%s, channels %s, without subset %d of gamma, dx, dgamma, dbeta", type_name(type),
+                     layout_name(d.layout), subset);
             run_and_check(&p, BACKWARD, &worst);
             problem_free(&p);
         }
@@ -31,9 +31,9 @@ CASE(backward, optional_arrays)
 /* Batch 0 sums nothing: dgamma = dbeta = 0, and nothing else is written. */
 CASE(backward, empty_batch)
 {
-    for (int t = 0; t < 2; t++) {
-        const bnorm_desc d = bnorm_matrix(types[t], 0, 5);
-        describe("%s", type_name(types[t]));
+    for (int t = 0; t < TYPES; t++) {
+        const bnorm_desc d = bnorm_image(all_types[t], all_layouts[t % 2], t < 2 ? 0 : 3, 5, t < 2 ? 9 : 0);
+        describe("%s", type_name(all_types[t]));
         struct problem p = problem_make(&d, 0);
         problem_fill(&p, &(struct input){.pattern = RANDOM});
         CHECK(problem_run(&p, BACKWARD) == BNORM_OK, "status");
@@ -50,15 +50,15 @@ CASE(backward, empty_batch)
 CASE(backward, foreign_statistics)
 {
     struct worst worst = {0};
-    for (int t = 0; t < 2; t++) {
-        const bnorm_desc d = bnorm_matrix(types[t], 127, 9);
+    for (int t = 0; t < TYPES; t++) {
+        const bnorm_desc d = bnorm_image(all_types[t], all_layouts[t % 2], 127, 9, 1 + (size_t)t);
         struct problem p = problem_make(&d, 0);
         problem_fill(&p, &(struct input){.pattern = RANDOM});
         for (size_t c = 0; c < 9; c++) {
             array_put(&p.arrays[MEAN], 0, c, (double)c - 3);
             array_put(&p.arrays[INVSTD], 0, c, c == 4 ? 0 : ldexp(1, (int)c * 5 - 20));
         }
-        describe("%s", type_name(types[t]));
+        describe("%s", type_name(all_types[t]));
         run_and_check(&p, BACKWARD, &worst);
         problem_free(&p);
     }
@@ -67,15 +67,15 @@ CASE(backward, foreign_statistics)
 CASE(backward, one_row)
 {
     struct worst worst = {0};
-    for (int t = 0; t < 2; t++) {
-        const bnorm_desc d = bnorm_matrix(types[t], 1, 9);
+    for (int t = 0; t < TYPES; t++) {
+        const bnorm_desc d = bnorm_matrix(all_types[t], 1, 9);
         struct problem p = problem_make(&d, 0);
         problem_fill(&p, &(struct input){.pattern = RANDOM});
         for (size_t c = 0; c < 9; c++) {
             array_put(&p.arrays[MEAN], 0, c, 0.25);
             array_put(&p.arrays[INVSTD], 0, c, 2);
         }
-        describe("%s", type_name(types[t]));
+        describe("%s", type_name(all_types[t]));
         run_and_check(&p, BACKWARD, &worst);
         problem_free(&p);
     }
@@ -123,11 +123,13 @@ static void check_differences(const struct problem *p, size_t c, double toleranc
 
 CASE(backward, finite_differences)
 {
-    static const size_t rows[] = {2, 3, 7, 33};
+    static const size_t shapes[][2] = {{2, 1}, {3, 1}, {7, 1}, {33, 1}, {1, 2}, {3, 9}, {2, 16}};
+    static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
     for (int t = 0; t < 2; t++)
-        for (int r = 0; r < 4; r++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
             for (int wide_eps = 0; wide_eps < 2; wide_eps++) {
-                bnorm_desc d = bnorm_matrix(types[t], rows[r], 5);
+                const bnorm_layout layout = shapes[s][1] > 1 ? BNORM_CHANNELS_FIRST : BNORM_CHANNELS_LAST;
+                bnorm_desc d = bnorm_image(types[t], layout, shapes[s][0], 5, shapes[s][1]);
                 d.eps = wide_eps ? 0.5 : 1e-5;
                 struct problem p = problem_make(&d, 0);
                 const struct input input = {.pattern = RANDOM, .ratio = 1, .one_ratio = true};

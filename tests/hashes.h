@@ -30,4 +30,6 @@ static const struct {
 
 /* variant_hash(set, true): every tail of a vector, strides, in place. */
 static const uint64_t hashes_of_everything[VARIANT_SETS] = {
-    [FLOATS_CHANNELS_LAST] = 0x6981bdbf265e99eb, [SIXTEEN_CHANNELS_LAST] = 0xb9b2dbcacce85757, [ALL_CHANNELS_FIRST] = 0x14e3e136bc7a4f74};
+    [FLOATS_CHANNELS_LAST] = 0x6981bdbf265e99eb,
+    [SIXTEEN_CHANNELS_LAST] = 0xb9b2dbcacce85757,
+    [ALL_CHANNELS_FIRST] = 0x14e3e136bc7a4f74};

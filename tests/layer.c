@@ -5,8 +5,6 @@
 
 #include <math.h>
 
-static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
-
 static void check_all_are(const char *what, bnorm_dtype type, const void *values, size_t count, double expected)
 {
     size_t wrong = 0;
@@ -16,18 +14,19 @@ static void check_all_are(const char *what, bnorm_dtype type, const void *values
 
 CASE(layer, starts_as_documented)
 {
-    for (int t = 0; t < 2; t++) {
-        const bnorm_desc d = bnorm_matrix(types[t], 12345, 21);
-        describe("%s", type_name(types[t]));
+    for (int t = 0; t < TYPES; t++) {
+        const bnorm_dtype type = parameter_type(all_types[t]);
+        const bnorm_desc d = bnorm_matrix(all_types[t], 12345, 21);
+        describe("%s", type_name(all_types[t]));
         bnorm_layer *layer = NULL;
         CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
         if (!layer) continue;
-        check_all_are("gamma", types[t], bnorm_layer_gamma(layer), 21, 1);
-        check_all_are("beta", types[t], bnorm_layer_beta(layer), 21, 0);
-        check_all_are("running mean", types[t], bnorm_layer_running_mean(layer), 21, 0);
-        check_all_are("running variance", types[t], bnorm_layer_running_var(layer), 21, 1);
-        check_all_are("dgamma", types[t], bnorm_layer_dgamma(layer), 21, 0);
-        check_all_are("dbeta", types[t], bnorm_layer_dbeta(layer), 21, 0);
+        check_all_are("gamma", type, bnorm_layer_gamma(layer), 21, 1);
+        check_all_are("beta", type, bnorm_layer_beta(layer), 21, 0);
+        check_all_are("running mean", type, bnorm_layer_running_mean(layer), 21, 0);
+        check_all_are("running variance", type, bnorm_layer_running_var(layer), 21, 1);
+        check_all_are("dgamma", type, bnorm_layer_dgamma(layer), 21, 0);
+        check_all_are("dbeta", type, bnorm_layer_dbeta(layer), 21, 0);
         bnorm_layer_destroy(layer);
     }
 }
@@ -56,19 +55,21 @@ static void same_elements(const char *what, const struct array *array, const voi
 CASE(layer, equals_the_plain_calls)
 {
     static const size_t batches[] = {64, 64, 17, 2, 300, 1000};
-    for (int t = 0; t < 2; t++) {
-        bnorm_desc d = bnorm_matrix(types[t], 0, 37);
+    for (int t = 0; t < TYPES; t++) {
+        const size_t pixels = t % 2 ? 9 : 1;
+        bnorm_desc d = bnorm_image(all_types[t], all_layouts[t % 2], 0, 37, pixels);
         d.update_rate = 0.3;
         bnorm_layer *layer = NULL;
         CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
         if (!layer) continue;
         for (int step = 0; step < 6; step++) {
-            describe("%s, step %d, batch %zu", type_name(types[t]), step, batches[step]);
+            describe("%s, step %d, batch %zu", type_name(all_types[t]), step, batches[step]);
             d.batch = batches[step];
             struct problem p = problem_make(&d, 0);
-            struct array y = array_make(types[t], d.batch, 37, 1, 37, 0), dx = array_make(types[t], d.batch, 37, 1, 37, 0);
+            struct array y = array_make(all_types[t], p.count, 37, pixels, 37 * pixels, 0),
+                         dx = array_make(all_types[t], p.count, 37, pixels, 37 * pixels, 0);
             problem_fill(&p, &(struct input){.ratio = step, .pattern = RANDOM});
-            const size_t bytes = 37 * type_size(types[t]);
+            const size_t bytes = 37 * p.arrays[GAMMA].size;
             memcpy(bnorm_layer_gamma(layer), p.arrays[GAMMA].elements, bytes);
             memcpy(bnorm_layer_beta(layer), p.arrays[BETA].elements, bytes);
             memcpy(p.arrays[RUNNING_MEAN].elements, bnorm_layer_running_mean(layer), bytes);
@@ -99,25 +100,36 @@ CASE(layer, equals_the_plain_calls)
     }
 }
 
-CASE(layer, images_and_strides)
+static void check_image(bnorm_desc d)
 {
-    bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_LAST, 3, 5, 12);
-    d.x_stride = 9;
-    d.y_stride = 7;
+    d.x_stride = dense_stride(&d) + 4;
+    d.y_stride = dense_stride(&d) + 2;
+    describe("%s, channels %s", type_name(d.dtype), layout_name(d.layout));
     bnorm_layer *layer = NULL;
     CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
     if (!layer) return;
     struct problem p = problem_make(&d, 0);
-    struct array y = array_make(BNORM_F32, p.count, 5, 1, 7, 0);
+    const struct array *const made = &p.arrays[Y], *const made_dx = &p.arrays[DX];
+    struct array y = array_make(d.dtype, p.count, made->columns, made->run, made->stride, 0);
+    struct array dx = array_make(d.dtype, p.count, made_dx->columns, made_dx->run, made_dx->stride, 0);
     problem_fill(&p, &(struct input){.pattern = RANDOM});
     p.buffers.gamma = p.buffers.beta = NULL;
-    CHECK(problem_run(&p, TRAINING) == BNORM_OK, "training");
-    CHECK(bnorm_layer_forward(layer, 3, p.buffers.x, y.elements, true) == BNORM_OK, "training");
+    CHECK(problem_run(&p, TRAINING) == BNORM_OK && problem_run(&p, BACKWARD) == BNORM_OK, "the plain calls");
+    CHECK(bnorm_layer_forward(layer, d.batch, p.buffers.x, y.elements, true) == BNORM_OK, "training");
+    CHECK(bnorm_layer_backward(layer, p.buffers.x, p.buffers.dy, dx.elements) == BNORM_OK, "backward");
     CHECK(array_digest(&y) == array_digest(&p.arrays[Y]), "y");
-    CHECK(array_unchanged_outside(&y), "the padding of y was written");
+    CHECK(array_digest(&dx) == array_digest(&p.arrays[DX]), "dx");
+    CHECK(array_unchanged_outside(&y) && array_unchanged_outside(&dx), "padding was written");
     array_free(&y);
+    array_free(&dx);
     problem_free(&p);
     bnorm_layer_destroy(layer);
+}
+
+CASE(layer, images_and_strides)
+{
+    for (int t = 0; t < TYPES; t++)
+        for (int l = 0; l < LAYOUTS; l++) check_image(bnorm_image(all_types[t], all_layouts[l], 3, 5, 12));
 }
 
 CASE(layer, backward_belongs_to_the_last_training_forward)
@@ -151,7 +163,7 @@ CASE(layer, backward_belongs_to_the_last_training_forward)
 
 CASE(layer, refuses_bad_descriptions)
 {
-    bnorm_layer *const untouched = (bnorm_layer *)(void *)&types;
+    bnorm_layer *const untouched = (bnorm_layer *)(void *)&all_types;
     bnorm_layer *layer = untouched;
     bnorm_desc d = bnorm_matrix(BNORM_F32, 4, 0);
     CHECK(bnorm_layer_create(&layer, &d) == BNORM_NO_FEATURES, "no features");

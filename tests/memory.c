@@ -3,10 +3,25 @@
 #include "support/bounds.h"
 #include "support/check.h"
 
-static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
-
 /* Many blocks, so that there are partial sums to keep. */
-static const size_t shapes[][2] = {{70000, 3}, {3000, 700}, {5000, 100}};
+/* Each has chunks enough to want nodes; those from QUICK on are large. */
+enum { SHAPES = 6, QUICK = 2 };
+static const struct {
+    bnorm_layout layout;
+    size_t batch, features, spatial;
+} shapes[SHAPES] = {{BNORM_CHANNELS_LAST, 70000, 3, 1},   {BNORM_CHANNELS_FIRST, 700, 3, 100},
+                    {BNORM_CHANNELS_LAST, 3000, 700, 1},  {BNORM_CHANNELS_LAST, 5000, 100, 1},
+                    {BNORM_CHANNELS_FIRST, 500, 100, 49}, {BNORM_CHANNELS_FIRST, 14, 5, 12544}};
+
+static int shapes_here(void) { return test_quick() ? QUICK : SHAPES; }
+
+static bnorm_desc shape_desc(bnorm_dtype type, int s, size_t divisor)
+{
+    const bnorm_desc d =
+        bnorm_image(type, shapes[s].layout, shapes[s].batch / divisor, shapes[s].features, shapes[s].spatial);
+    describe("%zu x %zu x %zu %s, channels %s", d.batch, d.features, d.spatial, type_name(type), layout_name(d.layout));
+    return d;
+}
 
 /* The nth allocation of a call fails, for every n until none does. */
 static void check_failing_allocations(struct problem *p, enum operation operation)
@@ -31,12 +46,11 @@ static void check_failing_allocations(struct problem *p, enum operation operatio
 
 CASE(memory, out_of_memory)
 {
-    for (int t = 0; t < 2; t++)
-        for (int s = 0; s < 3; s++)
+    for (int t = 0; t < TYPES; t++)
+        for (int s = 0; s < shapes_here(); s++)
             for (int o = TRAINING; o < OPERATIONS; o++) {
                 if (o == INFERENCE) continue; /* sums nothing; see inference_without_memory */
-                const bnorm_desc d = bnorm_matrix(types[t], shapes[s][0], shapes[s][1]);
-                describe("%zu x %zu %s", d.batch, d.features, type_name(types[t]));
+                const bnorm_desc d = shape_desc(all_types[t], s, 1);
                 struct problem p = problem_make(&d, 0);
                 problem_fill(&p, &(struct input){.pattern = RANDOM});
                 if (o == BACKWARD) problem_fill_saved_statistics(&p);
@@ -48,10 +62,9 @@ CASE(memory, out_of_memory)
 /* Inference may or may not allocate: where it does, and that fails, the status says so. */
 CASE(memory, inference_without_memory)
 {
-    for (int t = 0; t < 2; t++)
-        for (int s = 0; s < 3; s++) {
-            const bnorm_desc d = bnorm_matrix(types[t], shapes[s][0], shapes[s][1]);
-            describe("%zu x %zu %s", d.batch, d.features, type_name(types[t]));
+    for (int t = 0; t < TYPES; t++)
+        for (int s = 0; s < shapes_here(); s++) {
+            const bnorm_desc d = shape_desc(all_types[t], s, 1);
             struct problem p = problem_make(&d, 0);
             problem_fill(&p, &(struct input){.pattern = RANDOM});
             problem_save(&p);
@@ -69,12 +82,11 @@ CASE(memory, inference_without_memory)
 CASE(memory, workspace)
 {
     struct worst worst = {0};
-    for (int t = 0; t < 2; t++)
-        for (int s = 0; s < 3; s++)
+    for (int t = 0; t < TYPES; t++)
+        for (int s = 0; s < shapes_here(); s++)
             for (size_t shift = 0; shift < 16; shift += 5)
                 for (int o = 0; o < OPERATIONS; o++) {
-                    const bnorm_desc d = bnorm_matrix(types[t], shapes[s][0] / 7, shapes[s][1]);
-                    describe("%zu x %zu %s, workspace off by %zu", d.batch, d.features, type_name(types[t]), shift);
+                    const bnorm_desc d = shape_desc(all_types[t], s, 7);
                     size_t bytes = 0;
                     CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OK, "size");
                     struct problem p = problem_make(&d, 0);
@@ -103,10 +115,9 @@ CASE(memory, workspace)
 /* The size comes from the description alone, without its thread count, and is small beside x. */
 CASE(memory, workspace_size)
 {
-    for (int t = 0; t < 2; t++)
-        for (int s = 0; s < 3; s++) {
-            bnorm_desc d = bnorm_matrix(types[t], shapes[s][0], shapes[s][1]);
-            describe("%zu x %zu %s", d.batch, d.features, type_name(types[t]));
+    for (int t = 0; t < TYPES; t++)
+        for (int s = 0; s < shapes_here(); s++) {
+            bnorm_desc d = shape_desc(all_types[t], s, 1);
             size_t one = 1, many = 2;
             d.threads = 1;
             CHECK(bnorm_workspace_size(&d, &one) == BNORM_OK, "size");

@@ -76,6 +76,98 @@ CASE(overlap, unequal_strides)
         }
 }
 
+/* ---- slices of the channels of one buffer of images ---------------------------------------------------------------
+ */
+
+enum { IMAGES = 3, CHANNELS = 6, MOST_PIXELS = 17, MOST_VALUES = IMAGES * CHANNELS * MOST_PIXELS };
+
+/* Training or, with `backward`, backward on channels [x, x + features) of a buffer, into channels [y, y + features) of
+ * it. Where it succeeds, what is written must be what the same call writes elsewhere, and nothing else. */
+static bnorm_status image_slices(bnorm_desc d, size_t x, size_t y, bool backward)
+{
+    const bool first = d.layout == BNORM_CHANNELS_FIRST;
+    const size_t size = type_size(d.dtype), run = first ? d.spatial : 1, stride = CHANNELS * run;
+    uint64_t memory[MOST_VALUES], before[MOST_VALUES], elsewhere[MOST_VALUES]; /* room for any type */
+    unsigned char *const bytes = (unsigned char *)memory;
+    float gamma[CHANNELS], other_gamma[CHANNELS];
+    double mean[CHANNELS] = {0}, invstd[CHANNELS] = {1, 1, 1, 1, 1, 1};
+    d.x_stride = d.y_stride = d.dx_stride = d.dy_stride = stride;
+    for (size_t i = 0; i < IMAGES * CHANNELS * d.spatial; i++) type_put(d.dtype, memory, i, (double)(i * i % 31));
+    memcpy(before, memory, sizeof memory);
+    memcpy(elsewhere, memory, sizeof memory);
+    bnorm_buffers b = {.x = bytes + x * run * size, .mean = mean, .invstd = invstd};
+    bnorm_buffers apart = b;
+    apart.x = (unsigned char *)before + x * run * size;
+    if (backward) {
+        b.dy = apart.dy = apart.x;
+        b.x = apart.x;
+        b.dy = bytes + x * run * size;
+        b.dx = bytes + y * run * size;
+        apart.dx = (unsigned char *)elsewhere + y * run * size;
+        b.dgamma = d.dtype == BNORM_F64 ? NULL : gamma;
+        apart.dgamma = d.dtype == BNORM_F64 ? NULL : other_gamma;
+    } else {
+        b.y = bytes + y * run * size;
+        apart.y = (unsigned char *)elsewhere + y * run * size;
+    }
+    const enum operation o = backward ? BACKWARD : TRAINING;
+    const bnorm_status status = call(o, &d, &b);
+    CHECK(call(o, &d, &apart) == BNORM_OK, "apart");
+    const void *const expected = status == BNORM_OK ? elsewhere : before;
+    CHECK(memcmp(memory, expected, sizeof memory) == 0, "%s: the buffer is not what it should be",
+          bnorm_status_string(status));
+    return status;
+}
+
+/* All places and widths: legal where the channels are disjoint, or the same. */
+CASE(overlap, slices_of_channels)
+{
+    static const size_t pixels[] = {1, 2, 5, MOST_PIXELS};
+    for (int kind = 0; kind < TYPES * LAYOUTS; kind++)
+        for (size_t s = 0; s < sizeof pixels / sizeof *pixels; s++)
+            for (size_t features = 1; features <= CHANNELS; features++)
+                for (size_t x = 0; x + features <= CHANNELS; x++)
+                    for (size_t y = 0; y + features <= CHANNELS; y++)
+                        for (int backward = 0; backward < 2; backward++) {
+                            const bnorm_desc d = bnorm_image(all_types[kind % TYPES], all_layouts[kind / TYPES], IMAGES,
+                                                             features, pixels[s]);
+                            describe("%s, channels %s, %zu pixels, %zu channels from %zu to %zu", type_name(d.dtype),
+                                     layout_name(d.layout), pixels[s], features, x, y);
+                            const bool legal = x == y || x + features <= y || y + features <= x;
+                            const bnorm_status status = image_slices(d, x, y, backward);
+                            CHECK(status == (legal ? BNORM_OK : BNORM_OVERLAP), "%s", bnorm_status_string(status));
+                        }
+}
+
+/* Channels first, an image is one piece of memory: y an element into x, at the last element of the last image, and
+ * between images where there is room for it. */
+CASE(overlap, elements_of_images)
+{
+    for (int t = 0; t < TYPES; t++) {
+        const size_t size = type_size(all_types[t]);
+        uint64_t memory[400];
+        unsigned char *const bytes = (unsigned char *)memory;
+        memset(memory, 0, sizeof memory);
+        bnorm_desc d = bnorm_image(all_types[t], BNORM_CHANNELS_FIRST, 3, 2, 7);
+        d.x_stride = d.y_stride = 28;
+        describe("%s", type_name(d.dtype));
+        static const struct {
+            size_t y;
+            bnorm_status status;
+        } places[] = {{1, BNORM_OVERLAP},  {7, BNORM_OVERLAP},  {13, BNORM_OVERLAP}, {14, BNORM_OK},
+                      {15, BNORM_OVERLAP}, {28, BNORM_OVERLAP}, {69, BNORM_OVERLAP}, {70, BNORM_OK},
+                      {0, BNORM_OK},       {42, BNORM_OK},      {41, BNORM_OVERLAP}, {43, BNORM_OVERLAP}};
+        for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+            const bnorm_buffers b = {.x = bytes, .y = bytes + places[i].y * size};
+            const bnorm_status status = call(TRAINING, &d, &b);
+            CHECK(status == places[i].status, "y at %zu: %s", places[i].y, bnorm_status_string(status));
+        }
+        d.y_stride = 29;
+        const bnorm_buffers other = {.x = bytes, .y = bytes};
+        CHECK(call(TRAINING, &d, &other) == BNORM_OVERLAP, "in place with other strides");
+    }
+}
+
 /* Every array that a call writes, laid over every other that it uses: first on first, last on first, first on last. */
 static void check_pairs(enum operation operation, const enum array_name *written, const enum array_name *used)
 {

@@ -45,6 +45,7 @@ static void abi_later(struct problem *p) { p->desc.abi = BNORM_ABI + 1; }
 static void dtype_none(struct problem *p) { p->desc.dtype = (bnorm_dtype)77; }
 static void dtype_negative(struct problem *p) { p->desc.dtype = (bnorm_dtype)-1; }
 static void layout_none(struct problem *p) { p->desc.layout = (bnorm_layout)2; }
+static void layout_negative(struct problem *p) { p->desc.layout = (bnorm_layout)-1; }
 static void activation_none(struct problem *p) { p->desc.activation = (bnorm_activation)3; }
 static void relu(struct problem *p) { p->desc.activation = BNORM_RELU; }
 static void leaky_relu(struct problem *p) { p->desc.activation = BNORM_LEAKY_RELU; }
@@ -64,7 +65,7 @@ static void rate_negative(struct problem *p) { p->desc.update_rate = -0.001; }
 static void rate_above_one(struct problem *p) { p->desc.update_rate = 1.0000001; }
 static void rate_nan(struct problem *p) { p->desc.update_rate = NAN; }
 static void threads_negative(struct problem *p) { p->desc.threads = -1; }
-static void one_value(struct problem *p) { p->desc.batch = 1; }
+static void one_value(struct problem *p) { p->desc.batch = p->desc.spatial = 1; }
 static void y_over_gamma(struct problem *p) { p->buffers.y = (void *)p->buffers.gamma; }
 static void y_beside_x(struct problem *p) { p->buffers.y = (char *)p->arrays[X].elements + p->arrays[X].size; }
 static void dx_beside_dy(struct problem *p) { p->buffers.dx = (char *)p->arrays[DY].elements + p->arrays[DY].size; }
@@ -95,6 +96,7 @@ static const struct fault {
     {"dtype 77", dtype_none, BNORM_BAD_ENUM, ON_ALL, PART_DTYPE},
     {"dtype -1", dtype_negative, BNORM_BAD_ENUM, ON_ALL, PART_DTYPE},
     {"layout 2", layout_none, BNORM_BAD_ENUM, ON_ALL, PART_LAYOUT},
+    {"layout -1", layout_negative, BNORM_BAD_ENUM, ON_ALL, PART_LAYOUT},
     {"activation 3", activation_none, BNORM_BAD_ENUM, ON_ALL, PART_ACTIVATION},
     /* What is not built yet: the lines go as it is. */
     {"relu", relu, BNORM_UNSUPPORTED, ON_ALL, PART_ACTIVATION},
@@ -126,13 +128,30 @@ static const struct fault {
 
 enum { FAULTS = sizeof faults / sizeof *faults };
 
-static struct problem sound_problem(size_t rows)
+static struct problem sound_image(const bnorm_desc *d)
 {
-    const bnorm_desc d = bnorm_matrix(BNORM_F32, rows, 5);
-    struct problem p = problem_make(&d, 0);
+    struct problem p = problem_make(d, 0);
     problem_fill(&p, &(struct input){.pattern = RANDOM});
     problem_fill_saved_statistics(&p);
     return p;
+}
+
+static struct problem sound_problem(size_t rows)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, rows, 5);
+    return sound_image(&d);
+}
+
+/* What the faults are tried on. A workspace of no bytes is too small only where some are needed: many blocks. */
+enum { SOUND = 4 };
+
+static struct problem sound(int number)
+{
+    const bnorm_desc all[SOUND] = {bnorm_matrix(BNORM_F32, 100000, 5),
+                                   bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 2000, 5, 49),
+                                   bnorm_image(BNORM_BF16, BNORM_CHANNELS_FIRST, 9, 5, 12544),
+                                   bnorm_image(BNORM_F16, BNORM_CHANNELS_LAST, 2000, 5, 49)};
+    return sound_image(&all[number]);
 }
 
 /* Applies the faults to copies of the pointers and the description: the arrays stay as they are. */
@@ -143,40 +162,115 @@ static void check_faults(struct problem *p, enum operation operation, const stru
     const bnorm_buffers buffers = p->buffers;
     first->apply(p);
     if (second) second->apply(p);
-    describe("%s: %s; %s", operation_name(operation), first->name, second ? second->name : "nothing else");
+    describe("%s, %s, channels %s: %s; %s", operation_name(operation), type_name(desc.dtype), layout_name(desc.layout),
+             first->name, second ? second->name : "nothing else");
     const bnorm_status got = call(operation, &p->desc, &p->buffers);
     CHECK(got == expected, "got %s, expected %s", bnorm_status_string(got), bnorm_status_string(expected));
     p->desc = desc;
     p->buffers = buffers;
 }
 
-/* A workspace of no bytes is too small only where some are needed: shapes of many blocks. */
 CASE(status, each_fault)
 {
-    struct problem p = sound_problem(100000);
-    problem_save(&p);
-    for (int o = 0; o < OPERATIONS; o++)
-        for (int i = 0; i < FAULTS; i++)
-            if (faults[i].on & (1 << o)) check_faults(&p, o, &faults[i], NULL, faults[i].status);
-    problem_check_unchanged(&p);
-    problem_free(&p);
+    for (int n = 0; n < SOUND; n++) {
+        struct problem p = sound(n);
+        problem_save(&p);
+        for (int o = 0; o < OPERATIONS; o++)
+            for (int i = 0; i < FAULTS; i++)
+                if (faults[i].on & (1 << o)) check_faults(&p, o, &faults[i], NULL, faults[i].status);
+        problem_check_unchanged(&p);
+        problem_free(&p);
+    }
+}
+
+static void check_two_faults(struct problem *p, enum operation o, const struct fault *first, const struct fault *second)
+{
+    if (first->part == second->part || first->status > second->status) return;
+    if (!(first->on & (1 << o)) || !(second->on & (1 << o))) return;
+    check_faults(p, o, first, second, first->status);
+    check_faults(p, o, second, first, first->status);
 }
 
 /* The order of the statuses is the order of their numbers. */
 CASE(status, two_faults_the_first_is_reported)
 {
-    struct problem p = sound_problem(100000);
-    problem_save(&p);
-    for (int o = 0; o < OPERATIONS; o++)
-        for (int i = 0; i < FAULTS; i++)
-            for (int j = 0; j < FAULTS; j++) {
-                if (faults[i].part == faults[j].part || faults[i].status > faults[j].status) continue;
-                if (!(faults[i].on & (1 << o)) || !(faults[j].on & (1 << o))) continue;
-                check_faults(&p, o, &faults[i], &faults[j], faults[i].status);
-                check_faults(&p, o, &faults[j], &faults[i], faults[i].status);
+    for (int n = 0; n < SOUND; n++) {
+        struct problem p = sound(n);
+        problem_save(&p);
+        for (int o = 0; o < OPERATIONS; o++)
+            for (int i = 0; i < FAULTS; i++)
+                for (int j = 0; j < FAULTS; j++) check_two_faults(&p, o, &faults[i], &faults[j]);
+        problem_check_unchanged(&p);
+        problem_free(&p);
+    }
+}
+
+/* A stride steps over a pixel's channels, or over an image's channels and pixels; not one element less. */
+CASE(status, strides_of_images)
+{
+    for (int kind = 0; kind < TYPES * LAYOUTS; kind++)
+        for (int which = 0; which < 4; which++) {
+            bnorm_desc d = bnorm_image(all_types[kind % TYPES], all_layouts[kind / TYPES], 3, 5, 7);
+            size_t *const strides[] = {&d.x_stride, &d.y_stride, &d.dx_stride, &d.dy_stride};
+            const size_t dense = d.layout == BNORM_CHANNELS_FIRST ? 35 : 5;
+            describe("%s, channels %s, stride %d", type_name(d.dtype), layout_name(d.layout), which);
+            struct problem p = sound_image(&d); /* dense arrays: room for what is called below */
+            for (size_t less = 0; less < 2; less++) {
+                *strides[which] = dense - less;
+                p.desc = d;
+                for (int o = 0; o < OPERATIONS; o++) {
+                    const bnorm_status status = call(o, &p.desc, &p.buffers);
+                    CHECK(status == (less ? BNORM_BAD_STRIDE : BNORM_OK), "%s with %zu less: %s", operation_name(o),
+                          less, bnorm_status_string(status));
+                }
             }
-    problem_check_unchanged(&p);
-    problem_free(&p);
+            problem_free(&p);
+        }
+}
+
+/* C * S, and N times the stride, in bytes. */
+CASE(status, sizes_of_images)
+{
+    for (int kind = 0; kind < TYPES * LAYOUTS; kind++) {
+        const bnorm_dtype type = all_types[kind % TYPES];
+        const bool first = all_layouts[kind / TYPES] == BNORM_CHANNELS_FIRST;
+        const size_t most = PTRDIFF_MAX / type_size(type); /* elements */
+        size_t bytes;
+        describe("%s, channels %s", type_name(type), layout_name(all_layouts[kind / TYPES]));
+        bnorm_desc d = bnorm_image(type, all_layouts[kind / TYPES], 1, 5, most / 5);
+        CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OK, "just fits");
+        d.spatial++;
+        CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OVERFLOW, "C * S");
+        d = bnorm_image(type, d.layout, SIZE_MAX / 2 + 1, 5, 2); /* N * S is 0 modulo 2^64 */
+        CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OVERFLOW, "N * S wraps");
+        d = bnorm_image(type, d.layout, 2, SIZE_MAX / 2 + 1, 2);
+        CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OVERFLOW, "C * S wraps");
+        d = bnorm_image(type, d.layout, 3, 5, 7);
+        d.x_stride = most / (first ? 3 : 21);
+        CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OK, "strides that just fit: %s",
+              bnorm_status_string(bnorm_workspace_size(&d, &bytes)));
+        d.x_stride++;
+        CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OVERFLOW, "strides that do not");
+        d.y_stride = 1;
+        CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OVERFLOW, "before a bad stride");
+    }
+}
+
+/* No pixels are as empty as no images: with any layout, arrays may be NULL, and only dgamma and dbeta are written. */
+CASE(status, no_pixels)
+{
+    for (int kind = 0; kind < TYPES * LAYOUTS; kind++) {
+        const bnorm_desc d = bnorm_image(all_types[kind % TYPES], all_layouts[kind / TYPES], 3, 5, 0);
+        describe("%s, channels %s", type_name(d.dtype), layout_name(d.layout));
+        struct problem p = sound_image(&d);
+        for (int o = 0; o < OPERATIONS; o++) {
+            CHECK(problem_run(&p, o) == BNORM_OK, "%s", operation_name(o));
+            CHECK(call(o, &d, &(bnorm_buffers){0}) == BNORM_OK, "%s without arrays", operation_name(o));
+        }
+        for (size_t c = 0; c < 5; c++)
+            CHECK(array_get(&p.arrays[DGAMMA], 0, c) == 0 && array_get(&p.arrays[DBETA], 0, c) == 0, "column %zu", c);
+        problem_free(&p);
+    }
 }
 
 /* What a call does not use is not looked at. */
@@ -260,17 +354,19 @@ CASE(status, sizes_of_bad_descriptions)
 /* One value is no error but in training: 1 x C, one image of one pixel. Two pixels of one image are two values. */
 CASE(status, one_value)
 {
-    for (size_t pixels = 1; pixels <= 2; pixels++) {
-        const bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_LAST, 1, 5, pixels);
-        struct problem p = problem_make(&d, 0);
-        problem_fill(&p, &(struct input){.pattern = RANDOM});
-        problem_fill_saved_statistics(&p);
-        describe("%zu pixels", pixels);
-        const bnorm_status training = problem_run(&p, TRAINING);
-        CHECK(training == (pixels == 1 ? BNORM_ONE_VALUE : BNORM_OK), "%s", bnorm_status_string(training));
-        CHECK(problem_run(&p, INFERENCE) == BNORM_OK && problem_run(&p, BACKWARD) == BNORM_OK, "other calls");
-        problem_free(&p);
-    }
+    for (int kind = 0; kind < TYPES * LAYOUTS; kind++)
+        for (size_t values = 1; values <= 2; values++)
+            for (int in_one_image = 0; in_one_image < 2; in_one_image++) {
+                const bnorm_desc d = bnorm_image(all_types[kind % TYPES], all_layouts[kind / TYPES],
+                                                 in_one_image ? 1 : values, 5, in_one_image ? values : 1);
+                struct problem p = sound_image(&d);
+                describe("%zu images of %zu pixels, %s, channels %s", d.batch, d.spatial, type_name(d.dtype),
+                         layout_name(d.layout));
+                const bnorm_status training = problem_run(&p, TRAINING);
+                CHECK(training == (values == 1 ? BNORM_ONE_VALUE : BNORM_OK), "%s", bnorm_status_string(training));
+                CHECK(problem_run(&p, INFERENCE) == BNORM_OK && problem_run(&p, BACKWARD) == BNORM_OK, "other calls");
+                problem_free(&p);
+            }
 }
 
 /* In a child, for the choice of instruction set is made once. Returns the number of failed checks. */

@@ -2,14 +2,12 @@
 #include "support/bounds.h"
 #include "support/check.h"
 
-static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
-
 static void check_strides(bnorm_desc d, size_t x, size_t y, size_t dx, size_t dy, struct worst *worst)
 {
-    d.x_stride = x ? d.features + x - 1 : 0;
-    d.y_stride = y ? d.features + y - 1 : 0;
-    d.dx_stride = dx ? d.features + dx - 1 : 0;
-    d.dy_stride = dy ? d.features + dy - 1 : 0;
+    d.x_stride = x ? dense_stride(&d) + x - 1 : 0;
+    d.y_stride = y ? dense_stride(&d) + y - 1 : 0;
+    d.dx_stride = dx ? dense_stride(&d) + dx - 1 : 0;
+    d.dy_stride = dy ? dense_stride(&d) + dy - 1 : 0;
     check_all_calls(&d, &(struct input){.pattern = RANDOM}, worst);
 }
 
@@ -21,60 +19,85 @@ CASE(strides, each_and_all)
                                         {5, 2, 0, 0}, {0, 0, 6, 7}, {65, 1, 3, 0}, {1001, 0, 0, 2}};
     static const size_t shapes[][2] = {{2, 1}, {3, 3}, {17, 15}, {65, 64}, {130, 67}, {1000, 3}};
     struct worst worst = {0};
-    for (int t = 0; t < 2; t++)
+    for (int t = 0; t < TYPES; t++)
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
             for (size_t s = 0; s < sizeof strides / sizeof *strides; s++)
-                check_strides(bnorm_matrix(types[t], shapes[i][0], shapes[i][1]), strides[s][0], strides[s][1],
+                check_strides(bnorm_matrix(all_types[t], shapes[i][0], shapes[i][1]), strides[s][0], strides[s][1],
                               strides[s][2], strides[s][3], &worst);
 }
 
+/* A slice of the channels of a larger array is such an image: 14 of 63 elements beside it, or many. */
 CASE(strides, images)
 {
+    static const size_t shapes[][3] = {{3, 19, 21}, {2, 3, 49}, {5, 16, 7}, {65, 2, 3}, {2, 5, 100}, {3, 2, 4097}};
     struct worst worst = {0};
-    for (int t = 0; t < 2; t++) {
-        const bnorm_desc d = bnorm_image(types[t], BNORM_CHANNELS_LAST, 3, 19, 21);
-        check_strides(d, 2, 3, 4, 5, &worst);
-        check_strides(d, 14, 0, 0, 0, &worst);
-        check_strides(d, 0, 0, 14, 14, &worst);
-    }
+    for (int t = 0; t < TYPES; t++)
+        for (int l = 0; l < LAYOUTS; l++)
+            for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+                const bnorm_desc d =
+                    bnorm_image(all_types[t], all_layouts[l], shapes[s][0], shapes[s][1], shapes[s][2]);
+                check_strides(d, 2, 3, 4, 5, &worst);
+                check_strides(d, 14, 0, 0, 0, &worst);
+                check_strides(d, 0, 0, 14, 14, &worst);
+                check_strides(d, 50, 99, 0, 3, &worst);
+            }
 }
 
 /* Power-of-two strides crowd the same sets of a cache, and rows that end a page are followed by others. */
 CASE(strides, powers_of_two)
 {
     struct worst worst = {0};
-    for (int t = 0; t < 2; t++)
+    for (int t = 0; t < TYPES; t++)
         for (size_t stride = 64; stride <= 4096; stride *= 4) {
-            bnorm_desc d = bnorm_matrix(types[t], 100, 40);
+            bnorm_desc d = bnorm_matrix(all_types[t], 100, 40);
+            d.x_stride = d.y_stride = d.dx_stride = d.dy_stride = stride;
+            check_all_calls(&d, &(struct input){.pattern = RANDOM}, &worst);
+            d = bnorm_image(all_types[t], BNORM_CHANNELS_FIRST, 20, 4, 16);
             d.x_stride = d.y_stride = d.dx_stride = d.dy_stride = stride;
             check_all_calls(&d, &(struct input){.pattern = RANDOM}, &worst);
         }
 }
 
+/* With padding, a scale whose factors leave float's range; with half, one that reaches the ends of half's. */
+static double extreme_scale(bnorm_dtype type, size_t number)
+{
+    if (type == BNORM_F16) return number % 2 ? 2 : 0x1p-12;
+    return number % 2 ? 1e30 : 7e-31;
+}
+
+static void check_in_place(bnorm_desc d, size_t padding, size_t number, enum operation o, struct worst *worst)
+{
+    d.x_stride = d.y_stride = dense_stride(&d) + padding;
+    d.dx_stride = d.dy_stride = dense_stride(&d) + 2 * padding;
+    const struct input input = {.pattern = RANDOM, .scale = padding ? extreme_scale(d.dtype, number) : 0};
+    if (padding) d.eps = 0;
+    struct problem p = problem_make(&d, 0);
+    problem_fill(&p, &input);
+    problem_fill_saved_statistics(&p);
+    describe_problem(&p, &input);
+    if (o == BACKWARD)
+        problem_dx_in_place(&p);
+    else
+        problem_y_in_place(&p);
+    run_and_check(&p, o, worst);
+    problem_free(&p);
+}
+
 /* y == x and dx == dy: the values of the call elsewhere, with and without padding. */
 CASE(strides, in_place)
 {
-    static const size_t shapes[][2] = {{2, 1}, {3, 3}, {17, 15}, {65, 64}, {130, 67}, {5000, 3}, {40, 1030}};
+    static const size_t shapes[][3] = {{2, 1, 1},    {3, 3, 1},     {17, 15, 1}, {65, 64, 1}, {130, 67, 1},
+                                       {5000, 3, 1}, {40, 1030, 1}, {5, 3, 49},  {9, 17, 16}, {2, 64, 100},
+                                       {50, 2, 7},   {2, 3, 4097},  {3, 5, 196}};
     struct worst worst = {0};
-    for (int t = 0; t < 2; t++)
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-            for (size_t padding = 0; padding < 4; padding += 3)
-                for (int o = 0; o < OPERATIONS; o++) {
-                    bnorm_desc d = bnorm_matrix(types[t], shapes[i][0], shapes[i][1]);
-                    d.x_stride = d.y_stride = d.features + padding;
-                    d.dx_stride = d.dy_stride = d.features + 2 * padding;
-                    /* with padding, scales whose factors leave float's range, in some columns or in all */
-                    const struct input input = {.pattern = RANDOM, .scale = padding ? (i % 2 ? 1e30 : 7e-31) : 0};
-                    if (padding) d.eps = 0;
-                    struct problem p = problem_make(&d, 0);
-                    problem_fill(&p, &input);
-                    problem_fill_saved_statistics(&p);
-                    describe_problem(&p, &input);
-                    if (o == BACKWARD)
-                        problem_dx_in_place(&p);
-                    else
-                        problem_y_in_place(&p);
-                    run_and_check(&p, o, &worst);
-                    problem_free(&p);
-                }
+    for (int t = 0; t < TYPES; t++)
+        for (int l = 0; l < LAYOUTS; l++)
+            for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+                for (size_t padding = 0; padding < 4; padding += 3)
+                    for (int o = 0; o < OPERATIONS; o++) {
+                        if (test_quick() && shapes[s][0] * shapes[s][1] * shapes[s][2] > 20000) continue;
+                        const bnorm_desc d =
+                            bnorm_image(all_types[t], all_layouts[l], shapes[s][0], shapes[s][1], shapes[s][2]);
+                        check_in_place(d, padding, s, o, &worst);
+                    }
 }

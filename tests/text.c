@@ -38,11 +38,12 @@ CASE(text, version_and_instruction_set)
 /* A power of two, independent of the batch, and never more than 4096 values of one feature. */
 CASE(text, block_rows)
 {
-    for (int t = 0; t < 2; t++)
+    for (int kind = 0; kind < TYPES * LAYOUTS; kind++)
         for (size_t features = 1; features < 100000; features = features * 3 + 1)
             for (size_t spatial = 1; spatial < 60000; spatial = spatial * 7 + 2) {
-                bnorm_desc d = bnorm_image(t ? BNORM_F64 : BNORM_F32, BNORM_CHANNELS_LAST, 10, features, spatial);
-                describe("%zu features, spatial %zu", features, spatial);
+                bnorm_desc d = bnorm_image(all_types[kind % TYPES], all_layouts[kind / TYPES], 10, features, spatial);
+                describe("%s, channels %s, %zu features, spatial %zu", type_name(d.dtype), layout_name(d.layout),
+                         features, spatial);
                 size_t rows = 0, again = 0;
                 CHECK(bnorm_block_rows(&d, &rows) == BNORM_OK, "status");
                 CHECK(rows > 0 && (rows & (rows - 1)) == 0, "%zu is no power of two", rows);

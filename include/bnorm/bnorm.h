@@ -65,8 +65,8 @@ extern "C" {
 
 /* ---- 3. The description of the work ------------------------------------------------------------------------------ */
 
-/* The type of x, y, dx, dy, residual and dresidual: float, double, bfloat16, IEEE 754 binary16. Parameters and running statistics are float, or double with
- * BNORM_F64; saved statistics are always double. */
+/* The type of x, y, dx, dy, residual and dresidual: float, double, bfloat16, IEEE 754 binary16. Parameters and running
+ * statistics are float, or double with BNORM_F64; saved statistics are always double. */
 typedef enum bnorm_dtype { BNORM_F32 = 0, BNORM_F64 = 1, BNORM_BF16 = 2, BNORM_F16 = 3 } bnorm_dtype;
 
 /* Channels last: row-major N x C, NHWC. Channels first: NCHW. */

@@ -1,10 +1,15 @@
 /* double: squares are not exact, so sums are taken around a pivot. */
 #define BN_EXACT_SQUARES 0
-#define BN_REAL_IS_DOUBLE
+#define BN_FACTORS       f64 /* of bn_coefficients: the array of real */
 
 typedef double stored; /* in x, y, dx, dy */
 typedef double real;   /* what elements are computed with */
 typedef double param;  /* gamma, beta, running statistics, dgamma, dbeta */
+typedef vd vr;         /* of real */
+enum { VR = VD };
+
+BN_INLINE vr vr_load(const real *p) { return vd_load(p); }
+BN_INLINE vr vr_load_part(const real *p, size_t n) { return vd_load_part(p, n); }
 
 BN_INLINE vd x_load(const stored *p) { return vd_load(p); }
 BN_INLINE vd x_load_part(const stored *p, size_t n) { return vd_load_part(p, n); }

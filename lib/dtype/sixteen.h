@@ -1,9 +1,15 @@
 /* What bfloat16 and IEEE half share: stored in 16 bits, computed in float, rounded once. */
 #define BN_EXACT_SQUARES 1
+#define BN_FACTORS       f32 /* of bn_coefficients: the array of real */
 
 typedef uint16_t stored; /* in x, y, dx, dy */
 typedef float real;      /* what elements are computed with */
 typedef float param;     /* gamma, beta, running statistics, dgamma, dbeta */
+typedef vf vr;           /* of real */
+enum { VR = VF };
+
+BN_INLINE vr vr_load(const real *p) { return vf_load(p); }
+BN_INLINE vr vr_load_part(const real *p, size_t n) { return vf_load_part(p, n); }
 
 BN_INLINE vf x_load(const stored *p) { return to_float(vs_load(p)); }
 BN_INLINE vf x_load_part(const stored *p, size_t n) { return to_float(vs_load_part(p, n)); }

@@ -3,25 +3,12 @@
  * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
  * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units. Nothing is fused. */
 
-#ifdef BN_REAL_IS_DOUBLE
-typedef vd vr;
-enum { VR = VD };
-BN_INLINE vr vr_load(const real *p) { return vd_load(p); }
-BN_INLINE vr vr_load_part(const real *p, size_t n) { return vd_load_part(p, n); }
-BN_INLINE real *row(bn_coefficients *c, int k) { return c->factors.f64[k]; }
-BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return c->factors.f64[k]; }
-#else
-typedef vf vr;
-enum { VR = VF };
-BN_INLINE vr vr_load(const real *p) { return vf_load(p); }
-BN_INLINE vr vr_load_part(const real *p, size_t n) { return vf_load_part(p, n); }
-BN_INLINE real *row(bn_coefficients *c, int k) { return c->factors.f32[k]; }
-BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return c->factors.f32[k]; }
-#endif
-
 /* ---- factors ---- */
 
 enum { HIGH, LOW, SCALE, SHIFT, SLOPE = SHIFT, MEAN_DY };
+
+BN_INLINE real *row(bn_coefficients *c, int k) { return c->factors.BN_FACTORS[k]; }
+BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return c->factors.BN_FACTORS[k]; }
 
 /* A factor that float multiplies by without fear of overflow or of lost bits. NaN is as good here as anywhere. */
 BN_INLINE bool comfortable(double factor)
@@ -114,8 +101,9 @@ BN_INLINE vr factor(factors f, int k, size_t j, size_t part)
 
 /* Arrays of an element pass: y = f(x), or dx = f(x, dy). */
 typedef struct elements {
-    const stored *x, *dy; /* dy for the gradient only */
+    const stored *x, *dy; /* without gradient dy is x, and not read */
     stored *out;
+    bool gradient;
 } elements;
 
 BN_INLINE vr value(const stored *p, size_t part) { return part == VR ? x_load(p) : x_load_part(p, part); }
@@ -124,7 +112,7 @@ BN_INLINE vr result(elements a, factors f, size_t j, size_t part)
 {
     const vr d = (value(a.x + j, part) - factor(f, HIGH, j, part)) - factor(f, LOW, j, part);
     const vr scale = factor(f, SCALE, j, part);
-    if (!a.dy) return d * scale + factor(f, SHIFT, j, part);
+    if (!a.gradient) return d * scale + factor(f, SHIFT, j, part);
     return ((value(a.dy + j, part) - factor(f, MEAN_DY, j, part)) - d * factor(f, SLOPE, j, part)) * scale;
 }
 
@@ -144,8 +132,8 @@ BN_INLINE void put(stored *p, vr v, size_t part, int how)
 BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
 {
     const double d = x_widen_part(a.x, 1)[0] - c->mean[f];
-    const double v = a.dy ? ((x_widen_part(a.dy, 1)[0] - mean_dy_of(c, f)) - d * slope_of(c, f)) * scale_of(c, f)
-                          : d * scale_of(c, f) + beta_of(c, f);
+    const double v = a.gradient ? ((x_widen_part(a.dy, 1)[0] - mean_dy_of(c, f)) - d * slope_of(c, f)) * scale_of(c, f)
+                                : d * scale_of(c, f) + beta_of(c, f);
     const vr r = {narrowed(v)};
     y_store_part(a.out, r, 1);
 }
@@ -183,7 +171,7 @@ BN_INLINE void pass_row(elements a, factors f, size_t values, fetch later, fetch
     for (; j < line; j += part_of(j, line)) put(a.out + j, result(a, f, j, part_of(j, line)), part_of(j, line), PART);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         bn_fetch(place_of(a.x, later, j), LINE_BYTES);
-        if (a.dy) bn_fetch(place_of(a.dy, later_dy, j), LINE_BYTES);
+        if (a.gradient) bn_fetch(place_of(a.dy, later_dy, j), LINE_BYTES);
         for (size_t i = j; i < j + LINE_VALUES; i += VR) put(a.out + i, result(a, f, i, VR), VR, how);
     }
     for (; j + VR <= values; j += VR) put(a.out + j, result(a, f, j, VR), VR, how);
@@ -199,7 +187,7 @@ typedef struct strides {
 BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
 {
     a.x += row * s.x + place;
-    if (a.dy) a.dy += row * s.dy + place;
+    a.dy += row * s.dy + place;
     a.out += row * s.out + place;
     return a;
 }
@@ -228,7 +216,7 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, strides s, size_t
 
 BN_INLINE bool comfortable_feature(const bn_coefficients *c, size_t f, elements a)
 {
-    return comfortable(scale_of(c, f)) && (!a.dy || comfortable(slope_of(c, f)));
+    return comfortable(scale_of(c, f)) && (!a.gradient || comfortable(slope_of(c, f)));
 }
 
 BN_INLINE size_t feature_of(factors f, size_t j) { return f.one ? f.first : j / f.c->run; }
@@ -239,12 +227,12 @@ static void extreme_vector(elements a, factors f, size_t j, size_t part)
     stored x[VR], dy[VR];
 
     memcpy(x, a.x + j, part * sizeof *x);
-    if (a.dy) memcpy(dy, a.dy + j, part * sizeof *dy);
+    memcpy(dy, a.dy + j, part * sizeof *dy);
     put(a.out + j, result(a, f, j, part), part, PART);
     for (size_t i = 0; i < part; i++) {
         const size_t feature = feature_of(f, j + i);
         if (comfortable_feature(f.c, feature, a)) continue;
-        extreme_value(f.c, feature, (elements){x + i, a.dy ? dy + i : NULL, a.out + j + i});
+        extreme_value(f.c, feature, (elements){x + i, dy + i, a.out + j + i, a.gradient});
     }
 }
 
@@ -291,11 +279,11 @@ BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows
 static void normalise(const bn_coefficients *c, const void *x, size_t x_stride, void *y, size_t y_stride, size_t rows,
                       bool stream)
 {
-    pass(c, (elements){x, NULL, y}, (strides){x_stride, 0, y_stride}, rows, stream);
+    pass(c, (elements){x, x, y, false}, (strides){x_stride, x_stride, y_stride}, rows, stream);
 }
 
 static void input_gradient(const bn_coefficients *c, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
                            void *dx, size_t dx_stride, size_t rows, bool stream)
 {
-    pass(c, (elements){x, dy, dx}, (strides){x_stride, dy_stride, dx_stride}, rows, stream);
+    pass(c, (elements){x, dy, dx, true}, (strides){x_stride, dy_stride, dx_stride}, rows, stream);
 }

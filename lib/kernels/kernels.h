@@ -17,7 +17,8 @@ enum {
     BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
     BN_GROUP = 64,       /* columns that are summed again together; a narrow tile is one group */
     BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along */
-    BN_LANES = 16,     /* a run of over BN_SHORT_RUN values is summed in so many lanes */
+    BN_LANES = 16,     /* a run of over BN_SHORT_RUN values is summed in so many lanes, */
+    BN_STEP = 64,      /* and so many values make one addition to each */
     BN_TABLE_RUN = 512 /* runs up to here have one factor a value in the tables of the element passes, so that vectors
                           need not end where a run does; longer ones have one a feature */
 };
@@ -38,7 +39,7 @@ typedef struct bn_coefficients {
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;
     double values; /* M */
-    union {
+    _Alignas(64) union {
         float f32[5][BN_STRIP];
         double f64[5][BN_STRIP / 2];
     } factors; /* the template's own */

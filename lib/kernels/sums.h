@@ -19,14 +19,14 @@ enum {
 };
 
 typedef struct source {
-    const stored *x, *dy; /* dy for GRADIENT only */
+    const stored *x, *dy; /* without GRADIENT dy is x, and not read */
     size_t x_stride, dy_stride;
 } source;
 
 BN_INLINE source moved_by(source a, size_t row, size_t place)
 {
     a.x += row * a.x_stride + place;
-    if (a.dy) a.dy += row * a.dy_stride + place;
+    a.dy += row * a.dy_stride + place;
     return a;
 }
 
@@ -171,13 +171,13 @@ BN_INLINE void fold_runs(double *s, size_t columns, size_t run)
     }
 }
 
-/* One pivot a feature becomes one a column of each lane. */
-BN_INLINE void spread(const double *pivot, const bn_tile *t, double *wide)
+/* From one a feature to one a column of each lane, from the end on, for they share the room. */
+BN_INLINE void spread(double *p, const bn_tile *t)
 {
     const size_t columns = t->columns * t->run;
-    for (size_t c = 0, i = 0; c < t->columns; c++)
-        for (size_t r = 0; r < t->run; r++) wide[i++] = pivot[c];
-    for (size_t i = columns; i < t->lanes * columns; i++) wide[i] = wide[i - columns];
+    for (size_t c = t->columns; t->run > 1 && c-- > 0;)
+        for (size_t r = t->run; r-- > 0;) p[c * t->run + r] = p[c];
+    for (size_t i = columns; i < t->lanes * columns; i++) p[i] = p[i - columns];
 }
 
 BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
@@ -199,11 +199,12 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
 
 /* ---- along a run ---- */
 
-enum { ACROSS = BN_LANES / VD, AT_ONCE = TOGETHER * BN_LANES };
+enum { ACROSS = BN_LANES / VD };
+_Static_assert(BN_STEP == TOGETHER * BN_LANES, "as the plan counts");
 
 BN_INLINE vd load_left(const stored *p, size_t left) { return left >= VD ? x_widen(p) : x_widen_part(p, left); }
 
-/* Up to AT_ONCE values. Those that are not there add 0, whole vectors of them nothing. */
+/* Up to BN_STEP values. Those that are not there add 0, whole vectors of them nothing. */
 BN_INLINE void add_along(int what, source a, size_t values, vd pivot, vd *s, vd *q)
 {
     for (size_t k = 0; k < ACROSS; k++) {
@@ -241,10 +242,10 @@ BN_INLINE void add_run(int what, source a, size_t run, lead l, lead l_dy, vd piv
 {
     size_t i = 0;
 
-    for (; i + AT_ONCE <= run; i += AT_ONCE) {
-        bn_fetch(ahead_of(a.x, l, i), AT_ONCE * sizeof(stored));
-        if (what == GRADIENT) bn_fetch(ahead_of(a.dy, l_dy, i), AT_ONCE * sizeof(stored));
-        add_along(what, moved_by(a, 0, i), AT_ONCE, pivot, s, q);
+    for (; i + BN_STEP <= run; i += BN_STEP) {
+        bn_fetch(ahead_of(a.x, l, i), BN_STEP * sizeof(stored));
+        if (what == GRADIENT) bn_fetch(ahead_of(a.dy, l_dy, i), BN_STEP * sizeof(stored));
+        add_along(what, moved_by(a, 0, i), BN_STEP, pivot, s, q);
     }
     if (i < run) add_along(what, moved_by(a, 0, i), run - i, pivot, s, q);
 }
@@ -283,18 +284,13 @@ enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
 
 static bool in_columns(const bn_tile *t) { return t->run == t->pitch && t->run <= BN_SHORT_RUN; }
 
-/* Sums of a tile. s and q have room for a column each, pivot for one value a feature. */
+/* Sums of a tile. s and q have room for a column each; pivot is spread where the tile is summed in columns. */
 BN_INLINE void add_tile(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
-    if (!in_columns(t)) {
-        add_runs(what, t, a, pivot, s, q);
-    } else if (what < AROUND || t->lanes * t->run == 1) {
+    if (in_columns(t))
         add_columns(what, t, a, pivot, s, q);
-    } else {
-        double wide[ROOM];
-        spread(pivot, t, wide);
-        add_columns(what, t, a, wide, s, q);
-    }
+    else
+        add_runs(what, t, a, pivot, s, q);
 }
 
 /* A column cancels where the square of its mean exceeds its variance by this factor, or where they cannot be compared.
@@ -309,13 +305,16 @@ static void sum_again(const bn_tile *t, const stored *x, size_t stride, double *
     double pivot[BN_LANES_MOST], s[BN_LANES_MOST], q[BN_LANES_MOST];
     const double n = (double)(t->rows * t->run);
 
-    for (size_t j = 0; j < t->columns; j++) /* where the sum overflowed, the first value */
-        pivot[j] = isfinite(mean[j]) ? mean[j] : x_widen_part(x + j * t->pitch, 1)[0];
-    add_tile(AROUND, t, (source){.x = x, .x_stride = stride}, pivot, s, q);
+    for (size_t j = 0; j < t->columns; j++) {
+        if (!isfinite(mean[j])) mean[j] = x_widen_part(x + j * t->pitch, 1)[0]; /* the sum overflowed */
+        pivot[j] = mean[j];
+    }
+    if (in_columns(t)) spread(pivot, t);
+    add_tile(AROUND, t, (source){x, x, stride, stride}, pivot, s, q);
     for (size_t j = 0; j < t->columns; j++) {
         const double shift = s[j] / n, rest = q[j] - s[j] * shift;
         const bool kept = m2[j] >= 0;
-        mean[j] = kept ? mean[j] : pivot[j] + shift;
+        mean[j] = kept ? mean[j] : mean[j] + shift;
         m2[j] = kept ? m2[j] : rest < 0 ? 0 : rest;
     }
 }
@@ -332,9 +331,9 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
 {
     const stored *const x = px;
     const double share = 1 / (double)(t->rows * t->run);
-    double s[ROOM], q[ROOM];
+    _Alignas(64) double s[ROOM], q[ROOM];
 
-    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){.x = x, .x_stride = stride}, s, s, q);
+    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){x, x, stride, stride}, s, s, q);
     for (size_t j = 0; j < t->columns; j++) {
         const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
         mean[j] = about;
@@ -351,9 +350,14 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
 static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
                           const double *mean, double *sum_dy, double *sum_dy_d)
 {
-    double s[ROOM], q[ROOM];
+    _Alignas(64) double s[ROOM], q[ROOM], pivot[ROOM];
+    const bool as_it_is = !in_columns(t) || t->lanes * t->run == 1;
 
-    add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, mean, s, q);
+    if (!as_it_is) {
+        memcpy(pivot, mean, t->columns * sizeof *mean);
+        spread(pivot, t);
+    }
+    add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, as_it_is ? mean : pivot, s, q);
     memcpy(sum_dy, s, t->columns * sizeof *s);
     memcpy(sum_dy_d, q, t->columns * sizeof *q);
 }

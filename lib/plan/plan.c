@@ -1,7 +1,5 @@
 #include "plan/plan.h"
-#include "kernels/kernels.h" /* how long a run is summed in columns */
-
-enum { ROUND_RUN = 16 }; /* parts of a run are multiples of it */
+#include "kernels/kernels.h" /* how runs are summed */
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
@@ -18,25 +16,25 @@ static size_t at_least_power_of_two(size_t n)
 static size_t most_in_block(const bn_plan *p)
 {
     if (p->run > BN_SHORT_RUN) return BN_LONG_BLOCK;
-    return p->run > 0 ? least(BN_CHAIN * p->lanes, BN_CHAIN * BN_SHORT_RUN / p->run) * p->run : 0;
+    return least(BN_CHAIN * p->lanes, BN_CHAIN * BN_SHORT_RUN / p->run) * p->run;
 }
 
 /* A block of several entries, or several even blocks to an entry, so that none is a remnant of a few values. */
 static void cut_into_blocks(bn_plan *p, size_t batch, size_t spatial)
 {
-    const size_t most = most_in_block(p);
-
     p->block_entries = 1;
     p->blocks_per_entry = 1;
     p->block_rows = p->entry_rows;
     p->block_run = p->run;
     if (spatial == 0) return;
+
+    const size_t most = most_in_block(p);
     if (spatial > most) {
         const size_t even = divide_up(spatial, divide_up(spatial, most));
         if (p->run == 1)
             p->block_rows = even;
         else
-            p->block_run = round_up(even, ROUND_RUN);
+            p->block_run = round_up(even, BN_LANES);
         p->blocks_per_entry = divide_up(spatial, p->block_rows * p->block_run);
         p->blocks = batch * p->blocks_per_entry;
         return;
@@ -56,7 +54,7 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
     p.entry_rows = channels_first ? 1 : spatial;
     p.rows = batch * p.entry_rows;
     p.run = channels_first ? spatial : 1;
-    while (p.run > 0 && p.run < BN_WIDE && p.lanes * features * p.run < BN_WIDE) p.lanes *= 2;
+    while (p.run > 0 && p.lanes * features * p.run < BN_WIDE) p.lanes *= 2;
     cut_into_blocks(&p, batch, spatial);
 
     const size_t in_chunk = value * BN_CHUNK_VALUES < BN_CHUNK_BYTES ? BN_CHUNK_BYTES / value : BN_CHUNK_VALUES;

@@ -18,7 +18,6 @@ enum {
     BN_CHAIN = 64,         /* rows of a lane in a block: the proven error of a sum is 64 + 2 log2(blocks) units */
     BN_WIDE = 64,          /* columns from which a row fills the vectors by itself */
     BN_LONG_BLOCK = 3072,  /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
-    BN_STEP = 64,          /* values that are added up to one addition to a chain */
     BN_CHUNK_VALUES = 128, /* a stored node costs 16 bytes a feature: 3.1 % of 128 floats, */
     BN_CHUNK_BYTES = 512,  /* or of 256 values of 16 bits */
     BN_CHUNKS = 512        /* merging chunks must stay cheap beside reading them */

@@ -19,7 +19,8 @@ const char *type_name(bnorm_dtype type)
 
 const char *layout_name(bnorm_layout layout) { return layout == BNORM_CHANNELS_FIRST ? "first" : "last"; }
 
-/* ---- 16 bits: a sign, an exponent, `digits` binary digits of which the first is not stored -------------------------- */
+/* ---- 16 bits: a sign, an exponent, `digits` binary digits of which the first is not stored --------------------------
+ */
 
 struct sixteen {
     int digits, least_exponent; /* of normal numbers, 1.f * 2^e */
@@ -71,6 +72,13 @@ void type_put(bnorm_dtype type, void *elements, size_t index, double value)
         ((float *)elements)[index] = (float)value;
     else
         ((uint16_t *)elements)[index] = (uint16_t)encode(format_of(type), value);
+}
+
+double type_round(bnorm_dtype type, double value)
+{
+    uint64_t element = 0;
+    type_put(type, &element, 0, value);
+    return type_get(type, &element, 0);
 }
 
 /* ---- arrays ------------------------------------------------------------------------------------------------------ */

@@ -6,7 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The bounds, with u = 2^-53 (f64) or 2^-24 (all others, whose elements are computed in float), v = 2^-53, and k = 8 for what sums leave behind.
+/* The bounds, with u = 2^-53 (f64) or 2^-24 (all others, whose elements are computed in float), v = 2^-53, and k = 8
+ * for what sums leave behind.
  *
  * Sums. A block is summed in double around a pivot of its own, in lanes that are folded in a fixed order, and the
  * blocks are merged in a tree. If no term of a block takes part in more than L additions on its way to the block's sum,
@@ -17,9 +18,9 @@
  *
  * mean    k v mean abs(x): the sum's error, divided by M.
  *
- * invstd  f32 and 16-bit: 2^-30, 64 times finer than the elements, so that it disappears in y. f64: half the relative error of the
- *         variance. A column with |mean| up to 32 standard deviations is summed as it is and cancels; others are summed
- *         about a pivot. Hence k v (1 + abs(mean) / std), with std = 1 / invstd.
+ * invstd  f32 and 16-bit: 2^-30, 64 times finer than the elements, so that it disappears in y. f64: half the relative
+ * error of the variance. A column with |mean| up to 32 standard deviations is summed as it is and cancels; others are
+ * summed about a pivot. Hence k v (1 + abs(mean) / std), with std = 1 / invstd.
  *
  * y       x - mean_high, - mean_low, * (gamma invstd), and that factor's own rounding: four roundings of gamma xhat; +
  * beta one more, of the sum, hence 5u (abs(gamma xhat) + abs(beta)). The error of the mean comes on top, times
@@ -43,15 +44,16 @@
  * two means of sums err by k u of the mean of the terms' absolute values. Half a least subnormal is the rounding to the
  *         type where dx underflows: no result can be without it, so the table does not list it.
  *
- * dx, 16-bit  the same with u = 2^-24 for the float, half a least subnormal of float included, and half an ulp of dx for
- *         the last rounding, by the argument of y. */
+ * dx, 16-bit  the same with u = 2^-24 for the float, half a least subnormal of float included, and half an ulp of dx
+ * for the last rounding, by the argument of y. */
 static const double k = 8, v = 0x1p-53;
 
 double unit_roundoff(bnorm_dtype type) { return type == BNORM_F64 ? 0x1p-53 : 0x1p-24; }
 
 double stored_roundoff(bnorm_dtype type)
 {
-    static const double of[TYPES] = {[BNORM_F32] = 0x1p-24, [BNORM_F64] = v, [BNORM_BF16] = 0x1p-8, [BNORM_F16] = 0x1p-11};
+    static const double of[TYPES] = {
+        [BNORM_F32] = 0x1p-24, [BNORM_F64] = v, [BNORM_BF16] = 0x1p-8, [BNORM_F16] = 0x1p-11};
     return of[type];
 }
 
@@ -187,9 +189,9 @@ static void check_y(const struct problem *p, size_t c, const double *x, wide mea
     const double gamma = gamma_of(p, c), beta = beta_of(p, c), u = unit_roundoff(p->desc.dtype);
     const bool sixteen = is_sixteen(p->desc.dtype);
     const double roundings = (sixteen ? 8 : 5) * u;
-    const double fixed = sixteen ? roundings * (fabs(beta) + fabs(gamma))
-                                 : roundings * fabs(beta) + fabs(gamma) * (double)invstd * mean_error +
-                                       least_subnormal(p->desc.dtype);
+    const double fixed =
+        sixteen ? roundings * (fabs(beta) + fabs(gamma))
+                : roundings * fabs(beta) + fabs(gamma) * (double)invstd * mean_error + least_subnormal(p->desc.dtype);
     struct seen seen = {0};
     for (size_t m = 0; m < p->count; m++) {
         const wide exact = reference_y(x[m], mean, invstd, gamma, beta);

@@ -13,7 +13,7 @@ static const char *const array_names[ARRAYS] = {"x",    "dy",     "gamma",    "b
 static const char *const pattern_names[PATTERNS] = {"random",       "constant", "outlier first",
                                                     "outlier last", "sorted",   "alternating"};
 
-static bnorm_dtype parameter_type(bnorm_dtype type) { return type == BNORM_F64 ? BNORM_F64 : BNORM_F32; }
+bnorm_dtype parameter_type(bnorm_dtype type) { return type == BNORM_F64 ? BNORM_F64 : BNORM_F32; }
 
 static void point(struct problem *p)
 {
@@ -66,18 +66,12 @@ void problem_free(struct problem *p)
 static double pattern_value(enum pattern pattern, double noise, size_t row, size_t count)
 {
     switch (pattern) {
-    case CONSTANT:
-        return 0.1;
-    case OUTLIER_FIRST:
-        return row == 0 ? 1e4 : noise;
-    case OUTLIER_LAST:
-        return row + 1 == count ? 1e4 : noise;
-    case SORTED:
-        return 1.75 * (2.0 * (double)row / (double)count - 1);
-    case ALTERNATING:
-        return (row % 2 ? 1 : -1) + 0x1p-10 * noise;
-    default:
-        return noise;
+    case CONSTANT: return 0.1;
+    case OUTLIER_FIRST: return row == 0 ? 1e4 : noise;
+    case OUTLIER_LAST: return row + 1 == count ? 1e4 : noise;
+    case SORTED: return 1.75 * (2.0 * (double)row / (double)count - 1);
+    case ALTERNATING: return (row % 2 ? 1 : -1) + 0x1p-10 * noise;
+    default: return noise;
     }
 }
 
@@ -189,8 +183,8 @@ bnorm_status problem_run(struct problem *p, enum operation operation)
 void describe_problem(const struct problem *p, const struct input *input)
 {
     const bnorm_desc *d = &p->desc;
-    describe("%zu x %zu x %zu %s, channels %s, strides %zu %zu %zu %zu, eps %g, threads %d, %s, scale %g, ratio %g%s", d->batch,
-             d->features, d->spatial, type_name(d->dtype), layout_name(d->layout), d->x_stride, d->y_stride, d->dx_stride, d->dy_stride, d->eps,
-             d->threads, pattern_names[input->pattern], input->scale, ratios[input->ratio % RATIOS],
-             input->one_ratio ? "" : " on");
+    describe("%zu x %zu x %zu %s, channels %s, strides %zu %zu %zu %zu, eps %g, threads %d, %s, scale %g, ratio %g%s",
+             d->batch, d->features, d->spatial, type_name(d->dtype), layout_name(d->layout), d->x_stride, d->y_stride,
+             d->dx_stride, d->dy_stride, d->eps, d->threads, pattern_names[input->pattern], input->scale,
+             ratios[input->ratio % RATIOS], input->one_ratio ? "" : " on");
 }

@@ -47,6 +47,9 @@ struct problem {
     enum array_name y, dx; /* the array that is written: X and DY in place */
 };
 
+/* Of gamma, beta, running statistics, dgamma, dbeta. */
+bnorm_dtype parameter_type(bnorm_dtype type);
+
 /* Elements that a stride steps over: C channels last, C * S channels first. */
 size_t dense_stride(const bnorm_desc *desc);
 
