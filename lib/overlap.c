@@ -4,14 +4,15 @@
 
 static bool empty(bn_span s) { return !s.start || s.rows == 0 || s.width == 0; }
 
-static intptr_t first(bn_span s) { return (intptr_t)s.start; }
-static intptr_t past(bn_span s) { return first(s) + (intptr_t)((s.rows - 1) * s.stride + s.width); }
+/* Unsigned: the end of the largest array lies beyond INTPTR_MAX. */
+static uintptr_t first(bn_span s) { return (uintptr_t)s.start; }
+static uintptr_t past(bn_span s) { return first(s) + ((s.rows - 1) * s.stride + s.width); }
 
 /* With equal strides row j of b lies at row 0 of a + delta + j * stride, and only the difference k of two row numbers
  * matters: is there a k in [-(a.rows - 1), b.rows - 1] with -b.width < delta + k * stride < a.width? */
 static bool share_alike(bn_span a, bn_span b)
 {
-    const intptr_t stride = (intptr_t)a.stride, delta = first(b) - first(a);
+    const intptr_t stride = (intptr_t)a.stride, delta = (intptr_t)(first(b) - first(a));
     const intptr_t low = -(intptr_t)b.width - delta; /* k * stride must exceed this */
     intptr_t k = low >= 0 ? low / stride + 1 : -((-low + stride - 1) / stride) + 1;
 
@@ -25,8 +26,8 @@ static bool share_by_walking(bn_span a, bn_span b)
     size_t i = 0, j = 0;
 
     while (i < a.rows && j < b.rows) {
-        const intptr_t ra = first(a) + (intptr_t)(i * a.stride), rb = first(b) + (intptr_t)(j * b.stride);
-        const intptr_t end_a = ra + (intptr_t)a.width, end_b = rb + (intptr_t)b.width;
+        const uintptr_t ra = first(a) + i * a.stride, rb = first(b) + j * b.stride;
+        const uintptr_t end_a = ra + a.width, end_b = rb + b.width;
         if (ra < end_b && rb < end_a) return true;
         if (end_a <= rb)
             i++;

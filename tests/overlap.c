@@ -285,3 +285,18 @@ CASE(overlap, nothing_to_share)
     CHECK(bnorm_forward_training(&d, &b) == BNORM_OK, "batch 0");
     CHECK(x[0] == 1 && x[1] == 2 && x[3] == 4, "x was written");
 }
+
+/* As large as may be: the end of x lies beyond INTPTR_MAX. No such arrays exist, and a call that went on would crash. */
+CASE(overlap, the_largest_arrays)
+{
+    static char anything[64];
+    for (int t = 0; t < TYPES; t++)
+        for (int l = 0; l < LAYOUTS; l++) {
+            const size_t size = type_size(all_types[t]);
+            const bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], PTRDIFF_MAX / size / 8, 8, 1);
+            const bnorm_buffers b = {.x = anything, .y = anything + size};
+            const bnorm_status status = bnorm_forward_training(&d, &b);
+            CHECK(status == BNORM_OVERLAP, "%s, channels %s: %s", type_name(d.dtype), layout_name(d.layout),
+                  bnorm_status_string(status));
+        }
+}
