@@ -14,7 +14,7 @@
  *
  * Calls are collective: all ranks of the communicator make the same calls in the same order, one at a time for each
  * communicator. Each is two exchanges of ceil(log2 P) rounds, a message sent and one received in each: in the first, of
- * 72 or 112 bytes a message, ranks tell each other status, blocks, values and a hash of the description; then nodes of
+ * 72 to 168 bytes a message, ranks tell each other status, blocks, values and a hash of the description; then nodes of
  * the tree, of 24 + 16 C bytes each.
  *
  * Errors: what is wrong with one rank's arguments is returned by all, and nothing has been written on any: the first
