@@ -14,7 +14,7 @@ static bool share_alike(bn_span a, bn_span b)
 {
     const intptr_t stride = (intptr_t)a.stride, delta = (intptr_t)(first(b) - first(a));
     const intptr_t low = -(intptr_t)b.width - delta; /* k * stride must exceed this */
-    intptr_t k = low >= 0 ? low / stride + 1 : -((-low + stride - 1) / stride) + 1;
+    intptr_t k = low / stride - (low % stride < 0) + 1;
 
     if (k < -(intptr_t)(a.rows - 1)) k = -(intptr_t)(a.rows - 1);
     return k <= (intptr_t)(b.rows - 1) && delta + k * stride < (intptr_t)a.width;

@@ -286,17 +286,19 @@ CASE(overlap, nothing_to_share)
     CHECK(x[0] == 1 && x[1] == 2 && x[3] == 4, "x was written");
 }
 
-/* As large as may be: the end of x lies beyond INTPTR_MAX. No such arrays exist, and a call that went on would crash. */
+/* As large as may be: ends beyond INTPTR_MAX, rows of half of it. No such arrays exist, and a call that went on would
+ * crash. */
 CASE(overlap, the_largest_arrays)
 {
-    static char anything[64];
+    static char anything[512];
     for (int t = 0; t < TYPES; t++)
-        for (int l = 0; l < LAYOUTS; l++) {
-            const size_t size = type_size(all_types[t]);
-            const bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], PTRDIFF_MAX / size / 8, 8, 1);
-            const bnorm_buffers b = {.x = anything, .y = anything + size};
-            const bnorm_status status = bnorm_forward_training(&d, &b);
-            CHECK(status == BNORM_OVERLAP, "%s, channels %s: %s", type_name(d.dtype), layout_name(d.layout),
-                  bnorm_status_string(status));
+        for (int i = 0; i < 4 * LAYOUTS; i++) {
+            const size_t size = type_size(all_types[t]), most = PTRDIFF_MAX / size / 8, batches[] = {1, 2, 3, most};
+            const size_t batch = batches[i / LAYOUTS];
+            const bnorm_desc d = bnorm_image(all_types[t], all_layouts[i % LAYOUTS], batch, 8, most / batch);
+            char *const later = anything + 32 * size;
+            describe("%s, channels %s, batch %zu", type_name(d.dtype), layout_name(d.layout), batch);
+            CHECK(bnorm_forward_training(&d, &(bnorm_buffers){.x = anything, .y = later}) == BNORM_OVERLAP, "y later");
+            CHECK(bnorm_forward_training(&d, &(bnorm_buffers){.x = later, .y = anything}) == BNORM_OVERLAP, "x later");
         }
 }
