@@ -38,8 +38,9 @@ static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
     const size_t rows = w->plan.values > 0 ? w->plan.rows : 0, size = w->value, width = bn_row_values(d) * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
     const size_t used = b->workspace_size < scratch ? b->workspace_size : scratch;
-    bn_arrays a = {.count = 0};
+    bn_arrays a;
 
+    a.count = 0; /* not all of it: at the door of the smallest calls that is to be seen */
     if (call == TRAINING || call == INFERENCE) bn_arrays_add(&a, b->y, rows, d->y_stride * size, width);
     if (call == TRAINING) {
         bn_arrays_add(&a, b->mean, 1, doubles, doubles);
@@ -92,7 +93,7 @@ static void pass_empty(call call, const bn_work *w)
 /* Everything that can be wrong with a call. part: it is a part of a batch, which may have one value or none beside
  * statistics that are the whole batch's; it needs no workspace. */
 static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bnorm_buffers *b, bnorm_desc *d,
-                          bn_work *w)
+                          bn_work *w, size_t *nodes)
 {
     if (!desc || !b) return BNORM_NULL;
     const bool empty = desc->batch == 0 || desc->spatial == 0;
@@ -104,7 +105,8 @@ static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bn
     if (s != BNORM_OK) return s;
 
     *w = bn_work_make(d, b);
-    const size_t scratch = bn_scratch_bytes(bn_node_bytes(&w->plan, w->value));
+    *nodes = bn_node_bytes(&w->plan, w->value);
+    const size_t scratch = bn_scratch_bytes(*nodes);
     if (!part && call == TRAINING && w->plan.values == 1) return BNORM_ONE_VALUE;
     if (arrays_overlap(call, w, part ? 0 : scratch)) return BNORM_OVERLAP;
     if (call == BACKWARD && w->plan.values > 0 && b->y == b->x) return BNORM_X_OVERWRITTEN;
@@ -116,14 +118,14 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
 {
     bnorm_desc d;
     bn_work w;
-    const bnorm_status s = check(call, false, desc, b, &d, &w);
+    size_t nodes;
+    const bnorm_status s = check(call, false, desc, b, &d, &w, &nodes);
     if (s != BNORM_OK) return s;
     if (w.plan.values == 0) {
         pass_empty(call, &w);
         return BNORM_OK;
     }
 
-    const size_t nodes = bn_node_bytes(&w.plan, w.value);
     void *const own = nodes > 0 && !b->workspace ? malloc(bn_scratch_bytes(nodes)) : NULL;
     if (nodes > 0) {
         if (!own && !b->workspace) return BNORM_NO_MEMORY;
@@ -138,18 +140,22 @@ bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnorm_buffers 
 bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bnorm_buffers *b) { return run(INFERENCE, desc, b); }
 bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *b) { return run(BACKWARD, desc, b); }
 
-bnorm_status bnorm_check_training_part(const bnorm_desc *desc, const bnorm_buffers *b)
+static bnorm_status check_part(call call, const bnorm_desc *desc, const bnorm_buffers *b)
 {
     bnorm_desc d;
     bn_work w;
-    return check(TRAINING, true, desc, b, &d, &w);
+    size_t nodes;
+    return check(call, true, desc, b, &d, &w, &nodes);
+}
+
+bnorm_status bnorm_check_training_part(const bnorm_desc *desc, const bnorm_buffers *b)
+{
+    return check_part(TRAINING, desc, b);
 }
 
 bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const bnorm_buffers *b)
 {
-    bnorm_desc d;
-    bn_work w;
-    return check(BACKWARD, true, desc, b, &d, &w);
+    return check_part(BACKWARD, desc, b);
 }
 
 /* ---- sizes and text ---- */

@@ -102,11 +102,6 @@ bnorm_status bn_check_description(const bnorm_desc *d, bool unsupported_arrays, 
 
 /* ---- overlap ---- */
 
-void bn_arrays_add(bn_arrays *a, const void *start, size_t rows, size_t stride, size_t width)
-{
-    a->spans[a->count++] = (bn_span){start, rows, stride, width};
-}
-
 bool bn_arrays_overlap(const bn_arrays *a, int same)
 {
     for (int i = 0; i < a->written; i++)

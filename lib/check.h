@@ -20,7 +20,10 @@ typedef struct bn_arrays {
 } bn_arrays;
 
 /* stride and width in bytes. */
-void bn_arrays_add(bn_arrays *arrays, const void *start, size_t rows, size_t stride, size_t width);
+static inline void bn_arrays_add(bn_arrays *a, const void *start, size_t rows, size_t stride, size_t width)
+{
+    a->spans[a->count++] = (bn_span){start, rows, stride, width};
+}
 
 /* Whether a written array shares an element with another one. The first may be array number `same`, exactly. */
 bool bn_arrays_overlap(const bn_arrays *arrays, int same);

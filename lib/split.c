@@ -175,6 +175,14 @@ static void fold(const sums *s, size_t column, size_t columns, double *a, double
     bn_forest_fold(&s->forest, s->desc.features, column, columns, s->merge, a, b);
 }
 
+/* For all features. */
+static void fold_all(const sums *s, double *a, double *b)
+{
+    const size_t features = s->desc.features;
+    for (size_t column = 0; column < features; column += BN_FOLD_MOST)
+        fold(s, column, least(BN_FOLD_MOST, features - column), a + column, b + column);
+}
+
 /* Two arrays that are written, and one that is read, or NULL; each of one element a feature. */
 static bool share(const sums *s, size_t size, const void *a, const void *b, const void *read, size_t read_size)
 {
@@ -337,12 +345,8 @@ bnorm_status bnorm_moments_finish(const bnorm_moments *m, double *mean, double *
     if (share(s, sizeof(double), mean, invstd, NULL, 0)) return BNORM_OVERLAP;
 
     const bn_fpenv before = bn_fpenv_enter();
-    for (size_t column = 0; column < features; column += BN_FOLD_MOST) {
-        const size_t columns = least(BN_FOLD_MOST, features - column);
-        double *const m2 = invstd + column;
-        fold(s, column, columns, mean + column, m2);
-        s->kernels->invstd(columns, (double)values, s->desc.eps, m2, m2);
-    }
+    fold_all(s, mean, invstd); /* M2 at first */
+    s->kernels->invstd(features, (double)values, s->desc.eps, invstd, invstd);
     bn_fpenv_leave(before);
     return BNORM_OK;
 }
@@ -493,16 +497,6 @@ bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
     return BNORM_OK;
 }
 
-/* The sums of the whole batch, for all features. */
-static void fold_all(const sums *s, double *node)
-{
-    const size_t features = s->desc.features;
-    const bn_fpenv before = bn_fpenv_enter();
-    for (size_t column = 0; column < features; column += BN_FOLD_MOST)
-        fold(s, column, least(BN_FOLD_MOST, features - column), node + column, node + features + column);
-    bn_fpenv_leave(before);
-}
-
 bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b, const bnorm_gradient_sums *total)
 {
     bnorm_desc d;
@@ -521,7 +515,9 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
 
     w.node = new_sums(s);
     if (!w.node) return BNORM_NO_MEMORY;
-    fold_all(s, w.node);
+    const bn_fpenv before = bn_fpenv_enter();
+    fold_all(s, w.node, w.node + d.features);
+    bn_fpenv_leave(before);
     bn_pass_input_gradient(&w);
     free(w.node);
     return BNORM_OK;

@@ -73,16 +73,6 @@ static void read_digits(const char *path, struct dataset *training, struct datas
     free(csv.values);
 }
 
-/* Fisher and Yates. */
-static void shuffle(size_t *order, size_t count, uint64_t *random)
-{
-    for (size_t left = count; left > 1; left--) {
-        const size_t k = (size_t)(random_unit(random) * (double)left), last = order[left - 1];
-        order[left - 1] = order[k];
-        order[k] = last;
-    }
-}
-
 /* ---- Training ---------------------------------------------------------------------------------------------------- */
 
 /* Softmax and cross-entropy. Returns the loss of one row, and writes the gradient by its scores of the mean loss. */
@@ -171,7 +161,7 @@ static struct result train(const struct options *options, bool norm, bool talk, 
     for (int epoch = 1; epoch <= options->epochs; epoch++) {
         /* Falls in a straight line, so that the last epochs settle. */
         const float rate = first_rate * (float)(options->epochs - epoch + 1) / (float)options->epochs;
-        shuffle(order, training->rows, &random);
+        random_shuffle(order, training->rows, &random);
         const double loss = train_epoch(&network, training, order, &batch, options->batch, rate);
         result.accuracy = accuracy(&network, held_out);
         if (result.accuracy >= 0.95 && result.epochs_to_95 == 0) result.epochs_to_95 = epoch;

@@ -89,15 +89,6 @@ static void pick(const struct rows *all, const size_t *order, struct rows *batch
     }
 }
 
-static void shuffle(size_t *order, size_t count, uint64_t *random)
-{
-    for (size_t left = count; left > 1; left--) {
-        const size_t k = (size_t)(random_unit(random) * (double)left), last = order[left - 1];
-        order[left - 1] = order[k];
-        order[k] = last;
-    }
-}
-
 /* ---- the network ---- */
 
 static void network_create(struct network *n, bool spread)
@@ -259,7 +250,7 @@ static struct network *train(bool spread, int epochs, const struct rows *all, st
     network_create(n, spread);
     for (size_t i = 0; i < all->count; i++) order[i] = i;
     for (int epoch = 0; epoch < epochs; epoch++) {
-        shuffle(order, all->count, &random);
+        random_shuffle(order, all->count, &random);
         for (size_t from = 0; from < all->count; from += BATCH) {
             struct step *const s = epoch == 0 && from == 0 ? first : later;
             batch.count = least(BATCH, all->count - from);

@@ -2,6 +2,7 @@
 #ifndef EXAMPLES_RANDOM_H
 #define EXAMPLES_RANDOM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 static inline uint64_t random_bits(uint64_t *state)
@@ -14,5 +15,15 @@ static inline uint64_t random_bits(uint64_t *state)
 
 /* In [0, 1), a multiple of 2^-53. */
 static inline double random_unit(uint64_t *state) { return (double)(random_bits(state) >> 11) * 0x1p-53; }
+
+/* A random order of what is there (Fisher and Yates). */
+static inline void random_shuffle(size_t *order, size_t count, uint64_t *state)
+{
+    for (size_t left = count; left > 1; left--) {
+        const size_t k = (size_t)(random_unit(state) * (double)left), last = order[left - 1];
+        order[left - 1] = order[k];
+        order[k] = last;
+    }
+}
 
 #endif
