@@ -28,15 +28,11 @@ static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
     return hash | 1;
 }
 
-typedef struct agreed {
-    size_t first_block; /* of this rank */
-    uint64_t values;    /* of all */
-} agreed;
-
 enum { CREATE, TRAINING, BACKWARD };
 
-/* The first message: whether all are well, and what the parts before hold. */
-static bnorm_status agree(bn_link *link, bnorm_status status, const bnorm_desc *desc, uint64_t what, agreed *a)
+/* The first message: whether all are well, and with which block this rank's part begins. */
+static bnorm_status agree(bn_link *link, bnorm_status status, const bnorm_desc *desc, uint64_t what,
+                          size_t *first_block)
 {
     bn_agreement *const mine = calloc(1, sizeof *mine);
     void *all = NULL, *before = NULL;
@@ -57,7 +53,7 @@ static bnorm_status agree(bn_link *link, bnorm_status status, const bnorm_desc *
     if (status == BNORM_OK) {
         const bn_agreement *const total = all, *const left = before;
         status = (bnorm_status)total->status;
-        *a = (agreed){.first_block = left ? left->blocks : 0, .values = total->values};
+        *first_block = left ? left->blocks : 0;
     }
     free(all);
     free(before);
@@ -81,11 +77,12 @@ static bnorm_status exchange(bn_link *link, const bn_kind *kind, const bnorm_des
 
 /* Everything that can fail is done before anything is written. The second exchange is made whatever came of the first:
  * if MPI failed on one rank there, the others may not know. */
-static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b, const agreed *a)
+static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b,
+                          size_t first_block)
 {
     bnorm_moments *own = NULL;
     void *whole = NULL;
-    if (s == BNORM_OK) s = bnorm_moments_create(&own, d, a->first_block);
+    if (s == BNORM_OK) s = bnorm_moments_create(&own, d, first_block);
     if (s == BNORM_OK) s = bnorm_moments_accumulate(own, d->batch, b->x);
     s = exchange(link, &bn_moments_kind, d, own, s, &whole);
     if (s != BNORM_OK) return s;
@@ -100,7 +97,7 @@ static bnorm_status forward_training(bn_link *link, bnorm_status status, const b
 {
     double *scratch = NULL;
     bnorm_buffers own = {.x = NULL};
-    agreed a = {0, 0};
+    size_t first_block = 0;
 
     if (status == BNORM_OK) status = bnorm_check_training_part(desc, b);
     if (status == BNORM_OK) {
@@ -112,9 +109,8 @@ static bnorm_status forward_training(bn_link *link, bnorm_status status, const b
             if (!scratch) status = BNORM_NO_MEMORY;
         }
     }
-    status = agree(link, status, desc, TRAINING, &a);
-    if (status == BNORM_OK && a.values == 1) status = BNORM_ONE_VALUE;
-    status = train(link, status, desc, &own, &a);
+    status = agree(link, status, desc, TRAINING, &first_block);
+    status = train(link, status, desc, &own, first_block);
     free(scratch);
     return status;
 }
@@ -129,11 +125,11 @@ bnorm_status bnorm_mpi_forward_training(const bnorm_desc *desc, const bnorm_buff
 /* ---- backward ---- */
 
 static bnorm_status differentiate(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b,
-                                  const agreed *a)
+                                  size_t first_block)
 {
     bnorm_gradient_sums *own = NULL;
     void *whole = NULL;
-    if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own, d, a->first_block);
+    if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own, d, first_block);
     if (s == BNORM_OK) s = bnorm_gradient_sums_accumulate(own, d->batch, b->x, b->dy, b->mean);
     s = exchange(link, &bn_gradient_sums_kind, d, own, s, &whole);
     if (s == BNORM_OK && b->dx) s = bnorm_input_gradient(d, b, whole);
@@ -144,10 +140,10 @@ static bnorm_status differentiate(bn_link *link, bnorm_status s, const bnorm_des
 
 static bnorm_status backward(bn_link *link, bnorm_status status, const bnorm_desc *desc, const bnorm_buffers *b)
 {
-    agreed a = {0, 0};
+    size_t first_block = 0;
     if (status == BNORM_OK) status = bnorm_check_backward_part(desc, b);
-    status = agree(link, status, desc, BACKWARD, &a);
-    return differentiate(link, status, desc, b, &a);
+    status = agree(link, status, desc, BACKWARD, &first_block);
+    return differentiate(link, status, desc, b, first_block);
 }
 
 bnorm_status bnorm_mpi_backward(const bnorm_desc *desc, const bnorm_buffers *b, MPI_Comm comm)
@@ -203,11 +199,11 @@ bnorm_status bnorm_mpi_layer_create(bnorm_mpi_layer **layer, const bnorm_desc *d
 {
     bn_link *link;
     bnorm_mpi_layer *l = NULL;
-    agreed a;
+    size_t first_block;
     bnorm_status s = bn_link_of(comm, &link);
     if (s != BNORM_OK) return s;
     s = layer ? create_local(&l, desc, comm) : BNORM_NULL;
-    s = agree(link, s, l ? &l->desc : NULL, CREATE, &a);
+    s = agree(link, s, l ? &l->desc : NULL, CREATE, &first_block);
     if (s == BNORM_OK)
         *layer = l;
     else
