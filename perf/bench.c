@@ -16,7 +16,7 @@
 #endif
 
 enum { MOST_THREADS = 32 };
-enum option_key { NO_LIMITS = 256, NO_TEXTBOOK, REPS, MIN_TIME, CSV, APPEND, ALL_ISA, WEAK, LLC, PEER };
+enum option_key { NO_LIMITS = 256, NO_TEXTBOOK, REPS, MIN_TIME, CSV, APPEND, ALL_ISA, WEAK, LLC, PEER, LAYOUT };
 
 typedef struct options {
     bool ops[OPERATIONS], f32, f64;
@@ -24,14 +24,15 @@ typedef struct options {
     int threads[MOST_THREADS], thread_counts;
     match_options match;
     const char *csv;
-    bool append, all_isa;
+    bool append, all_isa, channels_first;
 } options;
 
 static const struct argp_option table[] = {
     {"op", 'o', "LIST", 0, "forward, inference, backward; default forward,backward", 0},
-    {"shapes", 's', "LIST", 0, "ROWSxC, NxHxWxC (channels last) or a suite, several with commas", 0},
+    {"shapes", 's', "LIST", 0, "ROWSxC, NxHxWxC or a suite, several with commas", 0},
     {"shape", 0, NULL, OPTION_ALIAS, NULL, 0},
     {"suite", 'S', "LIST", 0, "matrices (the default), resnet50", 0},
+    {"layout", LAYOUT, "NAME", 0, "of images: nhwc (the default) or nchw; they are named NxHxWxC either way", 0},
     {"dtype", 'd', "LIST", 0, "f32, f64; default f32", 0},
     {"threads", 't', "LIST", 0, "thread counts; default one per processor", 0},
     {"peer", PEER, "NAME", 0, "onednn: time it too, f32 only", 0},
@@ -96,6 +97,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
         if (strcmp(value, "onednn")) argp_error(state, "no peer is called %s", value);
         if (!peer_available()) argp_failure(state, 1, 0, "built without oneDNN (libdnnl-dev)");
         o->match.peer = true;
+        break;
+    case LAYOUT:
+        o->channels_first = !strcmp(value, "nchw");
+        if (!o->channels_first && strcmp(value, "nhwc")) argp_error(state, "no layout is called %s", value);
         break;
     case NO_LIMITS:
         o->match.limits = false;
@@ -272,6 +277,8 @@ int main(int argc, char **argv)
         return 77;
     }
     if (!o.shapes.count) shapes_add(&o.shapes, "matrices");
+    for (size_t i = 0; i < o.shapes.count; i++)
+        o.shapes.items[i].channels_first = o.channels_first && o.shapes.items[i].image;
     FILE *csv = open_csv(&o);
     report_machine(stdout, o.match.last_level);
     report_header(stdout);

@@ -134,7 +134,7 @@ static void enter_bnorm(field *f, const match_options *options)
 static void enter_rivals(field *f, const match_options *options)
 {
     const work *w = &f->work;
-    if (options->textbook) {
+    if (options->textbook && !w->shape.channels_first) {
         f->textbook = (textbook_loop){w, array_create(2 * w->features * sizeof(double), 1)};
         f->at_textbook = contest_add(&f->contest, call_textbook, &f->textbook, true);
     }

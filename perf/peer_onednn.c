@@ -156,7 +156,8 @@ static int list_forms(const work *w, form forms[4])
 {
     const dnnl_dim_t n = (dnnl_dim_t)w->shape.n, c = (dnnl_dim_t)w->features, threads = w->threads;
     int count = 0;
-    forms[count++] = (form){dnnl_nhwc, 4, {n, c, (dnnl_dim_t)w->shape.h, (dnnl_dim_t)w->shape.w}};
+    const dnnl_format_tag_t tag = w->shape.channels_first ? dnnl_nchw : dnnl_nhwc;
+    forms[count++] = (form){tag, 4, {n, c, (dnnl_dim_t)w->shape.h, (dnnl_dim_t)w->shape.w}};
     if (w->shape.image) return count;
     forms[count++] = (form){dnnl_nc, 2, {n, c}};
     forms[count++] = (form){dnnl_nhwc, 4, {1, c, n, 1}};

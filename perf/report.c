@@ -22,6 +22,8 @@ void report_machine(FILE *f, size_t last_level)
     fprintf(f, "# peer: %s; probes: %s\n# date: %s\n", peer_version(), probe_isa(), date);
 }
 
+static const char *layout_name(const shape *s) { return !s->image ? "nc" : s->channels_first ? "nchw" : "nhwc"; }
+
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
 void report_csv_header(FILE *f)
@@ -46,7 +48,7 @@ static void number(FILE *f, double value)
 void report_csv(FILE *f, const result *r)
 {
     char text[64];
-    fprintf(f, "%s,%s,%s,%s,%d,%s", operation_name(r->op), r->shape.image ? "nhwc" : "nc", dtype_name(r->dtype),
+    fprintf(f, "%s,%s,%s,%s,%d,%s", operation_name(r->op), layout_name(&r->shape), dtype_name(r->dtype),
             shape_text(&r->shape, text), r->threads, r->isa);
     number(f, r->time.median * 1e3);
     number(f, r->time.best * 1e3);

@@ -25,9 +25,9 @@ static bool parse(const char *text, shape *s)
     size_t d[4];
     int used = 0;
     if (sscanf(text, "%zux%zux%zux%zu%n", &d[0], &d[1], &d[2], &d[3], &used) == 4 && !text[used])
-        *s = (shape){true, d[0], d[1], d[2], d[3]};
+        *s = (shape){true, false, d[0], d[1], d[2], d[3]};
     else if (sscanf(text, "%zux%zu%n", &d[0], &d[1], &used) == 2 && !text[used])
-        *s = (shape){false, d[0], 1, 1, d[1]};
+        *s = (shape){false, false, d[0], 1, 1, d[1]};
     else
         return false;
     return shape_elements(s) > 0;

@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 typedef struct shape {
-    bool image; /* N x H x W x C, channels last; otherwise a matrix, whose rows are n, and h = w = 1 */
+    bool image;          /* N x H x W x C; otherwise a matrix, whose rows are n, and h = w = 1 */
+    bool channels_first; /* of an image: how it lies in memory, N x C x H x W; it is named N x H x W x C all the same */
     size_t n, h, w, c;
 } shape;
 

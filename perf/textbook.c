@@ -30,6 +30,13 @@ static long double at(const work *w, const void *a, size_t i)
     return w->dtype == BNORM_F64 ? (long double)((const double *)a)[i] : (long double)((const float *)a)[i];
 }
 
+/* Where column j of row i lies; a row is a pixel of an image. */
+static size_t place(const work *w, size_t i, size_t j)
+{
+    const size_t pixels = w->shape.h * w->shape.w;
+    return w->shape.channels_first ? (i / pixels * w->features + j) * pixels + i % pixels : i * w->features + j;
+}
+
 typedef struct column_sums {
     long double mean, invstd;        /* the ones that y or dx is made from */
     long double dy, dy_xhat;         /* sums over the column */
@@ -39,13 +46,12 @@ typedef struct column_sums {
 /* The judge's threads share the columns out, then the rows: with many cores arrays are large. */
 static void batch_statistics(const work *w, column_sums *columns, size_t from, size_t to)
 {
-    const size_t c = w->features;
     for (size_t i = 0; i < w->rows; i++)
-        for (size_t j = from; j < to; j++) columns[j].mean += at(w, w->buffers.x, i * c + j);
+        for (size_t j = from; j < to; j++) columns[j].mean += at(w, w->buffers.x, place(w, i, j));
     for (size_t j = from; j < to; j++) columns[j].mean /= (long double)w->rows;
     for (size_t i = 0; i < w->rows; i++)
         for (size_t j = from; j < to; j++) {
-            const long double d = at(w, w->buffers.x, i * c + j) - columns[j].mean;
+            const long double d = at(w, w->buffers.x, place(w, i, j)) - columns[j].mean;
             columns[j].invstd += d * d;
         }
     for (size_t j = from; j < to; j++)
@@ -68,12 +74,11 @@ static void given_statistics(const work *w, column_sums *columns)
 
 static void gradient_sums(const work *w, column_sums *columns, size_t from, size_t to)
 {
-    const size_t c = w->features;
     for (size_t i = 0; i < w->rows; i++)
         for (size_t j = from; j < to; j++) {
             column_sums *s = &columns[j];
-            const long double dy = at(w, w->buffers.dy, i * c + j);
-            const long double product = dy * (at(w, w->buffers.x, i * c + j) - s->mean) * s->invstd;
+            const long double dy = at(w, w->buffers.dy, place(w, i, j));
+            const long double product = dy * (at(w, w->buffers.x, place(w, i, j)) - s->mean) * s->invstd;
             s->dy += dy;
             s->abs_dy += fabsl(dy);
             s->dy_xhat += product;
@@ -113,21 +118,20 @@ static bool near(const char *who, const char *what, size_t i, size_t j, long dou
 
 static bool row_agrees(const work *w, const char *who, const column_sums *columns, long double unit, size_t i)
 {
-    const size_t c = w->features;
-    for (size_t j = 0; j < c; j++) {
+    for (size_t j = 0; j < w->features; j++) {
         const column_sums *s = &columns[j];
         const long double gamma = at(w, w->buffers.gamma, j);
-        const long double xhat = (at(w, w->buffers.x, i * c + j) - s->mean) * s->invstd;
+        const long double xhat = (at(w, w->buffers.x, place(w, i, j)) - s->mean) * s->invstd;
         if (w->op == BACKWARD) {
-            const long double m = (long double)w->rows, dy = at(w, w->buffers.dy, i * c + j);
+            const long double m = (long double)w->rows, dy = at(w, w->buffers.dy, place(w, i, j));
             const long double want = gamma * s->invstd * (dy - s->dy / m - xhat * s->dy_xhat / m);
             const long double made_of =
                 fabsl(gamma * s->invstd) * (fabsl(dy) + (s->abs_dy + fabsl(xhat) * s->abs_dy_xhat) / m);
-            if (!near(who, "dx", i, j, at(w, w->buffers.dx, i * c + j), want, unit * made_of)) return false;
+            if (!near(who, "dx", i, j, at(w, w->buffers.dx, place(w, i, j)), want, unit * made_of)) return false;
         } else {
             const long double beta = at(w, w->buffers.beta, j);
             const long double made_of = fabsl(gamma) * (1 + fabsl(xhat)) + fabsl(beta);
-            if (!near(who, "y", i, j, at(w, w->buffers.y, i * c + j), gamma * xhat + beta, unit * made_of))
+            if (!near(who, "y", i, j, at(w, w->buffers.y, place(w, i, j)), gamma * xhat + beta, unit * made_of))
                 return false;
         }
     }

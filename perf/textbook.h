@@ -4,7 +4,7 @@
 
 #include "work.h"
 
-/* What a C programmer would write: whole rows at a time, statistics in double. Writes y (and mean, invstd), or dx,
+/* What a C programmer would write, channels last: whole rows at a time, statistics in double. Writes y (and mean, invstd), or dx,
  * dgamma and dbeta. `scratch` holds 2 * features doubles. */
 void textbook_run(const work *w, double *scratch);
 

@@ -19,9 +19,8 @@ const char *dtype_name(bnorm_dtype dtype)
 
 bnorm_desc work_describe(bnorm_dtype dtype, const shape *s, int threads)
 {
-    bnorm_desc d = bnorm_image(dtype, BNORM_CHANNELS_LAST, s->n, s->c, s->h * s->w);
-    size_t bytes;
-    if (bnorm_workspace_size(&d, &bytes) == BNORM_UNSUPPORTED) d = bnorm_matrix(dtype, shape_rows(s), s->c);
+    const bnorm_layout layout = s->channels_first ? BNORM_CHANNELS_FIRST : BNORM_CHANNELS_LAST;
+    bnorm_desc d = bnorm_image(dtype, layout, s->n, s->c, s->h * s->w);
     d.threads = threads;
     return d;
 }

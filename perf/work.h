@@ -21,8 +21,7 @@ typedef struct work {
     bnorm_buffers buffers;
 } work;
 
-/* A description with `threads` of a shape with these batch entries. Where bnorm has no images yet, the matrix of their
- * pixels, which is the same work. */
+/* A description with `threads` of a shape with these batch entries. */
 bnorm_desc work_describe(bnorm_dtype dtype, const shape *s, int threads);
 
 /* The arrays are filled, saved statistics included; y and dx are zero. */
