@@ -4,8 +4,8 @@
 
 #include "work.h"
 
-/* What a C programmer would write, channels last: whole rows at a time, statistics in double. Writes y (and mean, invstd), or dx,
- * dgamma and dbeta. `scratch` holds 2 * features doubles. */
+/* What a C programmer would write, channels last: whole rows at a time, statistics in double. Writes y (and mean,
+ * invstd), or dx, dgamma and dbeta. `scratch` holds 2 * features doubles. */
 void textbook_run(const work *w, double *scratch);
 
 /* Whether y, or dx, dgamma and dbeta, are the formulas' values for x (and dy, and mean and invstd, in a backward pass),
