@@ -201,26 +201,22 @@ static void check_y(const struct problem *p, size_t c, const double *x, wide mea
     judge("y", c, &seen, &worst->y);
 }
 
-void check_training(const struct problem *p, struct worst *worst)
+static void check_training_column(const struct problem *p, size_t c, struct worst *worst)
 {
-    for (size_t c = 0; c < p->desc.features; c++) {
-        double *x = take_column(&p->arrays[X], c);
-        const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
-        check_saved(p, c, &s, worst);
-        check_running_statistics(p, c, &s, worst);
-        check_y(p, c, x, s.mean, s.invstd, k * v * (double)s.mean_abs, worst);
-        free(x);
-    }
+    double *x = take_column(&p->arrays[X], c);
+    const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
+    check_saved(p, c, &s, worst);
+    check_running_statistics(p, c, &s, worst);
+    check_y(p, c, x, s.mean, s.invstd, k * v * (double)s.mean_abs, worst);
+    free(x);
 }
 
-void check_inference(const struct problem *p, struct worst *worst)
+static void check_inference_column(const struct problem *p, size_t c, struct worst *worst)
 {
-    for (size_t c = 0; c < p->desc.features; c++) {
-        double *x = take_column(&p->arrays[X], c);
-        const wide invstd = reference_invstd(array_get_saved(&p->arrays[RUNNING_VAR], 0, c), p->desc.eps);
-        check_y(p, c, x, array_get_saved(&p->arrays[RUNNING_MEAN], 0, c), invstd, 0, worst);
-        free(x);
-    }
+    double *x = take_column(&p->arrays[X], c);
+    const wide invstd = reference_invstd(array_get_saved(&p->arrays[RUNNING_VAR], 0, c), p->desc.eps);
+    check_y(p, c, x, array_get_saved(&p->arrays[RUNNING_MEAN], 0, c), invstd, 0, worst);
+    free(x);
 }
 
 static void check_sums(const struct problem *p, size_t c, const struct gradients *g, struct worst *worst)
@@ -258,27 +254,38 @@ static void check_dx(const struct problem *p, size_t c, const double *x, const d
     judge("dx", c, &seen, &worst->dx);
 }
 
-void check_backward(const struct problem *p, struct worst *worst)
+static void check_backward_column(const struct problem *p, size_t c, struct worst *worst)
 {
-    for (size_t c = 0; c < p->desc.features; c++) {
-        double *x = take_column(&p->arrays[X], c), *dy = take_column(&p->arrays[DY], c);
-        const double mean = array_get_saved(&p->arrays[MEAN], 0, c), invstd = array_get_saved(&p->arrays[INVSTD], 0, c);
-        const struct gradients g = reference_gradients(x, dy, p->count, mean, invstd);
-        check_sums(p, c, &g, worst);
-        check_dx(p, c, x, dy, mean, invstd, &g, worst);
-        free(x);
-        free(dy);
-    }
+    double *x = take_column(&p->arrays[X], c), *dy = take_column(&p->arrays[DY], c);
+    const double mean = array_get_saved(&p->arrays[MEAN], 0, c), invstd = array_get_saved(&p->arrays[INVSTD], 0, c);
+    const struct gradients g = reference_gradients(x, dy, p->count, mean, invstd);
+    check_sums(p, c, &g, worst);
+    check_dx(p, c, x, dy, mean, invstd, &g, worst);
+    free(x);
+    free(dy);
 }
+
+void check_column(const struct problem *p, enum operation operation, size_t c, struct worst *worst)
+{
+    if (operation == TRAINING) check_training_column(p, c, worst);
+    if (operation == INFERENCE) check_inference_column(p, c, worst);
+    if (operation == BACKWARD) check_backward_column(p, c, worst);
+}
+
+static void check_columns(const struct problem *p, enum operation operation, struct worst *worst)
+{
+    for (size_t c = 0; c < p->desc.features; c++) check_column(p, operation, c, worst);
+}
+
+void check_training(const struct problem *p, struct worst *worst) { check_columns(p, TRAINING, worst); }
+void check_inference(const struct problem *p, struct worst *worst) { check_columns(p, INFERENCE, worst); }
+void check_backward(const struct problem *p, struct worst *worst) { check_columns(p, BACKWARD, worst); }
 
 void run_and_check(struct problem *p, enum operation operation, struct worst *worst)
 {
     const bnorm_status status = problem_run(p, operation);
     CHECK(status == BNORM_OK, "%s returned %s", operation_name(operation), bnorm_status_string(status));
-    if (status != BNORM_OK) return;
-    if (operation == TRAINING) check_training(p, worst);
-    if (operation == INFERENCE) check_inference(p, worst);
-    if (operation == BACKWARD) check_backward(p, worst);
+    if (status == BNORM_OK) check_columns(p, operation, worst);
 }
 
 void check_all_calls(const bnorm_desc *desc, const struct input *input, struct worst *worst)

@@ -13,6 +13,7 @@ struct worst {
 void check_training(const struct problem *problem, struct worst *worst);
 void check_inference(const struct problem *problem, struct worst *worst);
 void check_backward(const struct problem *problem, struct worst *worst);
+void check_column(const struct problem *problem, enum operation operation, size_t column, struct worst *worst);
 
 /* problem_run, the status and the check in one. */
 void run_and_check(struct problem *problem, enum operation operation, struct worst *worst);
