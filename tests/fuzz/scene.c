@@ -345,6 +345,8 @@ struct problem scene_twin(const struct scene *s)
     return p;
 }
 
+enum { SHOWN = 100 }; /* values of an array, before the call */
+
 void scene_print(const struct scene *s)
 {
     static const char *const names[] = {"x",     "dy",           "gamma",       "beta", "y",      "dx",       "dgamma",
@@ -363,6 +365,11 @@ void scene_print(const struct scene *s)
         const void *const p = pointer_of(&s->problem.buffers, (enum array_name)i);
         if (!p || !call_uses(s->operation, (enum array_name)i)) continue;
         const size_t at = (size_t)((const unsigned char *)p - arena);
-        fprintf(stderr, "    %-12s bytes %zu to %zu\n", names[i], at, at + bytes_of(&s->problem.arrays[i]));
+        const struct array *const a = &s->problem.arrays[i];
+        fprintf(stderr, "    %s, bytes %zu to %zu:", names[i], at, at + bytes_of(a));
+        const bool show = i != WORKSPACE && a->rows * a->columns <= SHOWN;
+        for (size_t m = 0; show && m < a->rows; m++)
+            for (size_t c = 0; c < a->columns; c++) fprintf(stderr, " %.9g", array_get_saved(a, m, c));
+        fputc('\n', stderr);
     }
 }

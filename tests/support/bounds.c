@@ -46,7 +46,10 @@
  *
  * dx, 16-bit  the same with u = 2^-24 for the float, half a least subnormal of float included, and half an ulp of dx
  * for the last rounding, by the argument of y. */
-static const double k = 8, v = 0x1p-53;
+static double k = 8;
+static const double v = 0x1p-53;
+
+void bounds_of_sums(double new_k) { k = new_k; }
 
 double unit_roundoff(bnorm_dtype type) { return type == BNORM_F64 ? 0x1p-53 : 0x1p-24; }
 
