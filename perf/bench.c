@@ -76,9 +76,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     options *o = state->input;
     switch (key) {
-    case 'o':
-        parse_ops(o, value, state);
-        break;
+    case 'o': parse_ops(o, value, state); break;
     case 's':
         if (!shapes_add(&o->shapes, value)) argp_error(state, "bad shape in %s", value);
         break;
@@ -90,9 +88,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         o->f64 = strstr(value, "f64") != NULL;
         if (!o->f32 && !o->f64) argp_error(state, "no dtype is called %s", value);
         break;
-    case 't':
-        parse_threads(o, value, state);
-        break;
+    case 't': parse_threads(o, value, state); break;
     case PEER:
         if (strcmp(value, "onednn")) argp_error(state, "no peer is called %s", value);
         if (!peer_available()) argp_failure(state, 1, 0, "built without oneDNN (libdnnl-dev)");
@@ -102,38 +98,17 @@ static error_t parse(int key, char *value, struct argp_state *state)
         o->channels_first = !strcmp(value, "nchw");
         if (!o->channels_first && strcmp(value, "nhwc")) argp_error(state, "no layout is called %s", value);
         break;
-    case NO_LIMITS:
-        o->match.limits = false;
-        break;
-    case NO_TEXTBOOK:
-        o->match.textbook = false;
-        break;
-    case REPS:
-        o->match.repetitions = strtoul(value, NULL, 10);
-        break;
-    case MIN_TIME:
-        o->match.seconds = strtod(value, NULL);
-        break;
-    case CSV:
-        o->csv = value;
-        break;
-    case APPEND:
-        o->append = true;
-        break;
-    case ALL_ISA:
-        o->all_isa = true;
-        break;
-    case WEAK:
-        o->match.weak = true;
-        break;
-    case LLC:
-        o->match.last_level = 1024 * strtoul(value, NULL, 10);
-        break;
-    case ARGP_KEY_ARG:
-        argp_error(state, "what is %s?", value);
-        break;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    case NO_LIMITS: o->match.limits = false; break;
+    case NO_TEXTBOOK: o->match.textbook = false; break;
+    case REPS: o->match.repetitions = strtoul(value, NULL, 10); break;
+    case MIN_TIME: o->match.seconds = strtod(value, NULL); break;
+    case CSV: o->csv = value; break;
+    case APPEND: o->append = true; break;
+    case ALL_ISA: o->all_isa = true; break;
+    case WEAK: o->match.weak = true; break;
+    case LLC: o->match.last_level = 1024 * strtoul(value, NULL, 10); break;
+    case ARGP_KEY_ARG: argp_error(state, "what is %s?", value); break;
+    default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
 }

@@ -86,11 +86,8 @@ void work_destroy(work *w)
 bnorm_status work_call(operation op, const bnorm_desc *desc, const bnorm_buffers *buffers)
 {
     switch (op) {
-    case FORWARD:
-        return bnorm_forward_training(desc, buffers);
-    case INFERENCE:
-        return bnorm_forward_inference(desc, buffers);
-    default:
-        return bnorm_backward(desc, buffers);
+    case FORWARD: return bnorm_forward_training(desc, buffers);
+    case INFERENCE: return bnorm_forward_inference(desc, buffers);
+    default: return bnorm_backward(desc, buffers);
     }
 }

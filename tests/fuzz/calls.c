@@ -315,8 +315,8 @@ static bool in_range(const struct scene *s, size_t c)
 
 /* ---- what came of it ---- */
 
-/* k = 8 is what usual data keep to; the worst case is 64 + 2 log2 blocks (support/bounds.c), and parts that end anywhere,
- * each a block of its own, come near enough to be found out: 8.3 for 9 values in 6 parts. */
+/* k = 8 is what usual data keep to; the worst case is 64 + 2 log2 blocks (support/bounds.c), and parts that end
+ * anywhere, each a block of its own, come near enough to be found out: 8.3 for 9 values in 6 parts. */
 static void check_reference(const struct scene *s)
 {
     static struct worst worst;
@@ -416,14 +416,13 @@ static void settle_the_way(struct scene *s, bnorm_status expected)
     need(bnorm_forward_training(&p->desc, &b), "the statistics that a layer saves");
 }
 
-/* A fault that asks for more than the arrays hold, and for no error, is no fault. */
+/* A fault that is no error is no fault: what asks for more than the arrays hold cannot be called. */
 static bnorm_status expect(struct scene *s)
 {
     bnorm_status status = expected_before_arrays(s);
-    if (status == BNORM_OK && memcmp(&s->asked, &s->problem.desc, sizeof s->asked) != 0) {
-        s->asked = s->problem.desc;
-        status = expected_before_arrays(s);
-    }
+    if (status != BNORM_OK) return status;
+    s->asked = s->problem.desc;
+    status = expected_before_arrays(s);
     return status == BNORM_OK ? expected_of_arrays(s) : status;
 }
 

@@ -250,8 +250,10 @@ static struct text sound_text(const struct limits *l, struct bytes *b)
         n.values = n.blocks * (l->block_values - (l->block_values > 1 ? choose(b, 2) : 0));
         memcpy(t.bytes + t.size, &n, sizeof n);
         t.size += sizeof n;
-        for (size_t i = 0; i < 2 * features; i++, t.size += sizeof(double))
-            memcpy(t.bytes + t.size, &(double){take_sum(b) * (i < features && take(b) % 2 ? -1 : 1)}, sizeof(double));
+        for (size_t i = 0; i < 2 * features; i++, t.size += sizeof(double)) {
+            const double sum = take_sum(b), sign = i < features && take(b) % 2 ? -1 : 1, value = sign * sum;
+            memcpy(t.bytes + t.size, &value, sizeof value);
+        }
         at += n.blocks;
         h.last = at;
     }

@@ -123,7 +123,7 @@ static void judge(const char *what, size_t column, const struct seen *seen, doub
 
 static double *take_column(const struct array *array, size_t column)
 {
-    double *values = malloc((array->rows + 1) * sizeof *values);
+    double *values = calloc(array->rows + 1, sizeof *values);
     if (!values) abort();
     for (size_t m = 0; m < array->rows; m++) values[m] = array_get_saved(array, m, column);
     return values;
