@@ -291,8 +291,9 @@ static void spoil(struct text *t, const struct limits *l, struct bytes *b)
     const size_t by = take(b) % 64;
     t->size = take(b) % 2 ? t->size - by % t->size : t->size + by;
     if (t->size > ROOM) t->size = ROOM;
+    const uint64_t size = t->size;
     if (take(b) % 2 && t->size >= sizeof(struct head))
-        memcpy(t->bytes + offsetof(struct head, bytes), &(uint64_t){t->size}, sizeof(uint64_t));
+        memcpy(t->bytes + offsetof(struct head, bytes), &size, sizeof size);
 }
 
 static struct text anything(struct bytes *b)
