@@ -204,6 +204,16 @@ static void check_y(const struct problem *p, size_t c, const double *x, wide mea
     judge("y", c, &seen, &worst->y);
 }
 
+void check_parts_column(const struct problem *p, size_t c, struct worst *worst)
+{
+    double *x = take_column(&p->arrays[X], c);
+    const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
+    check_saved(p, c, &s, worst);
+    check_running_statistics(p, c, &s, worst);
+    check_y(p, c, x, array_get(&p->arrays[MEAN], 0, c), array_get(&p->arrays[INVSTD], 0, c), 0, worst);
+    free(x);
+}
+
 static void check_training_column(const struct problem *p, size_t c, struct worst *worst)
 {
     double *x = take_column(&p->arrays[X], c);
