@@ -190,14 +190,15 @@ CASE(exchange, one_status_reaches_all)
         }
 }
 
-/* Together more than can be counted. */
+/* Each has as many as an array can, together they are more than can be counted: found before any is read. */
 CASE(exchange, too_many_rows)
 {
     const bnorm_desc d = bnorm_matrix(BNORM_F32, 0, 3);
-    struct spread s = spread_make(&d, 4, false);
-    for (int r = 0; r < 4; r++) s.rows[r] = (size_t)PTRDIFF_MAX / 3;
+    struct spread s = spread_make(&d, 16, false);
+    for (int r = 0; r < s.count; r++) s.rows[r] = (size_t)PTRDIFF_MAX / (3 * sizeof(float));
     run(&s, false, NULL, NULL);
-    for (int r = 0; r < 4; r++) CHECK(s.statuses[r] == BNORM_OVERFLOW, "%s", bnorm_status_string(s.statuses[r]));
+    for (int r = 0; r < s.count; r++)
+        CHECK(s.statuses[r] == BNORM_OVERFLOW, "%s", bnorm_status_string(s.statuses[r]));
     spread_free(&s);
 }
 

@@ -479,6 +479,7 @@ static void check_moments_and_empty_ones(const struct batch *b)
     require(bnorm_moments_merge(before, m), "merge");
     CHECK(holds(before, &bytes), "merging into an empty one is not copying");
     CHECK(bnorm_moments_first_block(m) == 3 && bnorm_moments_next_block(m) == 8, "the range");
+    CHECK(bnorm_moments_count(m) == 5 * b->block * b->desc.spatial, "%zu values", bnorm_moments_count(m));
     free(bytes.at);
     bnorm_moments_destroy(m);
     bnorm_moments_destroy(before);
