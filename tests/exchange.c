@@ -197,8 +197,7 @@ CASE(exchange, too_many_rows)
     struct spread s = spread_make(&d, 16, false);
     for (int r = 0; r < s.count; r++) s.rows[r] = (size_t)PTRDIFF_MAX / (3 * sizeof(float));
     run(&s, false, NULL, NULL);
-    for (int r = 0; r < s.count; r++)
-        CHECK(s.statuses[r] == BNORM_OVERFLOW, "%s", bnorm_status_string(s.statuses[r]));
+    for (int r = 0; r < s.count; r++) CHECK(s.statuses[r] == BNORM_OVERFLOW, "%s", bnorm_status_string(s.statuses[r]));
     spread_free(&s);
 }
 
