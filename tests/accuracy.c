@@ -160,6 +160,31 @@ CASE(accuracy, gradient_scales)
     report("all types", &worst);
 }
 
+/* gamma * invstd is more than float holds, or so little that it keeps few digits, where y and dx are neither. Not for
+ * half, whose x and y are never so far apart. */
+CASE(accuracy, factors_beyond_float)
+{
+    static const double scales[] = {1e-30, 1e30};
+    struct worst worst = {0};
+    for (int t = 0; t < TYPES; t++)
+        for (size_t s = 0; s < LENGTH(scales) && all_types[t] != BNORM_F16; s++)
+            for (int l = 0; l < LAYOUTS; l++) {
+                bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], 43, 7, 3);
+                d.eps = 0;
+                struct problem p = problem_make(&d, 0);
+                const struct input input = {.scale = scales[s], .dy_scale = scales[s]};
+                problem_fill(&p, &input);
+                describe_problem(&p, &input);
+                struct array *const gamma = &p.arrays[GAMMA];
+                for (size_t c = 0; c < d.features; c += 2) /* beside neighbours that are as usual */
+                    array_put(gamma, 0, c, array_get(gamma, 0, c) / sqrt(scales[s]));
+                run_and_check(&p, TRAINING, &worst);
+                run_and_check(&p, BACKWARD, &worst);
+                problem_free(&p);
+            }
+    report("f32, f64, bf16", &worst);
+}
+
 /* A column of one value yields exactly beta, whatever the value, its neighbours, M and eps. */
 static void check_constant(bnorm_desc d, double eps)
 {

@@ -87,7 +87,7 @@ static bnorm_status image_slices(bnorm_desc d, size_t x, size_t y, bool backward
 {
     const bool first = d.layout == BNORM_CHANNELS_FIRST;
     const size_t size = type_size(d.dtype), run = first ? d.spatial : 1, stride = CHANNELS * run;
-    uint64_t memory[MOST_VALUES], before[MOST_VALUES], elsewhere[MOST_VALUES]; /* room for any type */
+    uint64_t memory[MOST_VALUES] = {0}, before[MOST_VALUES], elsewhere[MOST_VALUES]; /* room for any type */
     unsigned char *const bytes = (unsigned char *)memory;
     float gamma[CHANNELS], other_gamma[CHANNELS];
     double mean[CHANNELS] = {0}, invstd[CHANNELS] = {1, 1, 1, 1, 1, 1};

@@ -9,6 +9,7 @@
 
 #include <fenv.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -324,6 +325,41 @@ CASE(sameness, calls_at_the_same_time)
     for (int i = 0; i < CALLS; i++) problem_free(&p[i]);
 }
 #endif
+
+/* Several threads of the caller's own, each with a team. Where this case runs alone, they make the first calls of the
+ * process. */
+static void *train_and_back(void *problem)
+{
+    struct problem *const p = problem;
+    for (int i = 0; i < 3; i++)
+        if (bnorm_forward_training(&p->desc, &p->buffers) != BNORM_OK ||
+            bnorm_backward(&p->desc, &p->buffers) != BNORM_OK)
+            return p;
+    return NULL;
+}
+
+CASE(sameness, pthreads_at_the_same_time)
+{
+    enum { CALLERS = 8 };
+    bnorm_desc d = bnorm_matrix(BNORM_F32, 4000, 33);
+    d.threads = 2;
+    struct problem p[CALLERS];
+    pthread_t callers[CALLERS];
+    for (int i = 0; i < CALLERS; i++) {
+        p[i] = problem_make(&d, 0);
+        problem_fill(&p[i], &(struct input){.pattern = OUTLIER_FIRST, .ratio = 2});
+    }
+    int started = 0;
+    while (started < CALLERS && pthread_create(&callers[started], NULL, train_and_back, &p[started]) == 0) started++;
+    CHECK(started == CALLERS, "%d threads could be started", started);
+    for (int i = 0; i < started; i++) {
+        void *failed = NULL;
+        CHECK(pthread_join(callers[i], &failed) == 0 && !failed, "call %d", i);
+        for (int a = 0; a < WORKSPACE; a++)
+            CHECK(array_digest(&p[i].arrays[a]) == array_digest(&p[0].arrays[a]), "call %d, array %d", i, a);
+    }
+    for (int i = 0; i < CALLERS; i++) problem_free(&p[i]);
+}
 
 /* ---- instruction sets -------------------------------------------------------------------------------------------- */
 
