@@ -403,6 +403,22 @@ CASE(faults, as_many_threads_as_an_int_holds)
     }
 }
 
+/* ---- a program of its own: loading, and no threads to be had ---- */
+
+#ifdef LOADED
+CASE(faults, loaded_by_another_program)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        execl(LOADED, LOADED, LIBRARY, (char *)NULL);
+        _exit(127);
+    }
+    int state = 1;
+    waitpid(child, &state, 0);
+    CHECK(state == 0, "run %s %s: status %#x", LOADED, LIBRARY, (unsigned)state);
+}
+#endif
+
 /* ---- sizes near SIZE_MAX ----------------------------------------------------------------------------------------- */
 
 /* A product, and whether it is beyond PTRDIFF_MAX; 128 bits would wrap. */
