@@ -26,7 +26,7 @@ struct wide {
 /* A period is whole pages and whole rows, where a row is not longer. */
 static size_t period_of(size_t row, size_t size)
 {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE) / size, most = (size_t)1 << 22;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE) / size, most = (size_t)1 << 23;
     return row * page <= most ? most / (row * page) * row * page : most;
 }
 
@@ -99,10 +99,10 @@ static struct exact exact_of(const bnorm_desc *d, const struct wide *x, size_t f
 {
     const long double m = (long double)(d->batch * d->spatial);
     struct exact e = {0};
-    if (d->layout == BNORM_CHANNELS_FIRST)
-        for (size_t n = 0; n < d->batch; n++) count_all(&e, x, (n * d->features + feature) * d->spatial, 1, d->spatial);
-    else
-        count_all(&e, x, feature, d->features, d->batch * d->spatial);
+    const bool first = d->layout == BNORM_CHANNELS_FIRST;
+    const size_t run = first ? d->spatial : 1, row = d->features * run, rows = first ? d->batch : d->batch * d->spatial;
+    for (size_t i = 0; run < rows && i < run; i++) count_all(&e, x, feature * run + i, row, rows);
+    for (size_t i = 0; run >= rows && i < rows; i++) count_all(&e, x, i * row + feature * run, 1, run);
     e.mean = e.sum / m;
     e.invstd = 1 / sqrtl((e.squares - e.sum * e.mean) / m + (long double)d->eps);
     return e;
