@@ -155,10 +155,11 @@ bool array_unchanged_outside(const struct array *array)
 
 static uint64_t element_bits(const struct array *array, size_t row, size_t column)
 {
-    if (isnan(array_get(array, row, column))) return UINT64_C(0x7ff8000000000000);
     uint64_t bits = 0;
     memcpy(&bits, array->elements + array_index(array, row, column) * array->size, array->size);
-    return bits;
+    const bool nan = array->size == 2 ? (bits & 0x7fff) > format_of(array->type).infinity /* quicker than to decode */
+                                      : isnan(array_get(array, row, column));
+    return nan ? UINT64_C(0x7ff8000000000000) : bits;
 }
 
 uint64_t array_digest(const struct array *array)

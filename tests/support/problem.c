@@ -1,5 +1,6 @@
 #include "problem.h"
 
+#include "bounds.h"
 #include "check.h"
 #include "random.h"
 
@@ -75,6 +76,23 @@ static double pattern_value(enum pattern pattern, double noise, size_t row, size
     }
 }
 
+/* Columns take turns: NaN, infinities, what overflows, what may be flushed, signed zeros; and none. A column of x with
+ * its turn comes with each of dy's. */
+static void put_special_values(struct problem *p)
+{
+    const bnorm_dtype type = p->desc.dtype;
+    const double values[] = {
+        NAN, HUGE_VAL, -HUGE_VAL, largest_finite(type), -largest_finite(type), least_subnormal(type), 0, -0.0};
+    const size_t turns = sizeof values / sizeof *values + 1, features = p->desc.features;
+    for (size_t c = 0; c < features; c++)
+        for (size_t m = 0; m < p->count; m++) {
+            const uint64_t bits = random_bits(test_seed() + 6, m * features + c);
+            const size_t of_x = c % turns, of_dy = (c + c / turns) % turns;
+            if (bits % 7 == 0 && of_x > 0) array_put(&p->arrays[X], m, c, values[of_x - 1]);
+            if (bits % 7 == 1 && of_dy > 0) array_put(&p->arrays[DY], m, c, values[of_dy - 1]);
+        }
+}
+
 void problem_fill(struct problem *p, const struct input *input)
 {
     const uint64_t seed = test_seed();
@@ -94,6 +112,7 @@ void problem_fill(struct problem *p, const struct input *input)
         array_put(&p->arrays[RUNNING_MEAN], 0, c, random_uniform(seed + 4, c));
         array_put(&p->arrays[RUNNING_VAR], 0, c, 1.5 + random_uniform(seed + 5, c));
     }
+    if (input->special) put_special_values(p);
 }
 
 void problem_fill_saved_statistics(struct problem *p)

@@ -33,6 +33,7 @@ struct input {
     double dy_scale; /* 0 means 1 */
     int ratio;       /* index into ratios of column 0; column c has index ratio + c, modulo RATIOS */
     bool one_ratio;  /* all columns have that of column 0 */
+    bool special;    /* then a seventh of a column's values is one special value of its own: see problem.c */
 };
 
 /* |mean| / std, as the accuracy table has them; before x is rounded to 16 bits. */
