@@ -19,8 +19,9 @@ set label 1 '$cpu, $date' at screen 0.5,0.02 center noenhanced font ',10'
 set bmargin 5; set grid y; set key top left noenhanced
 set logscale y; set yrange [1:1e10]; set format y '%.0e'
 set xlabel '|mean| / std of the columns'; set ylabel 'units of 2^{-24} of y'
-plot for [i=2:$columns] '$work/rows' using 0:i:xtic(1) skip 1 with linespoints linewidth 2 pointsize 0.7 \\
-    title word('$(head -n 1 "$work/rows" | tr ' ,' '_ ')', i)
+set key autotitle columnhead
+plot for [i=2:$columns] '$work/rows' using 0:i:xtic(1) with linespoints linewidth 2 dashtype i-1 pointtype 3+i \
+    pointsize 2.2-0.3*i
 EOF
 gnuplot "$work/plot"
 mv "$work/picture.svg" "$2"
