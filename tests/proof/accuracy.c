@@ -4,7 +4,7 @@
  *
  *     bnorm-accuracy                 all, some minutes
  *     bnorm-accuracy f32 bf16        these dtypes
- *     bnorm-accuracy --quick         without a million values a feature */
+ *     bnorm-accuracy --most=64       up to so many values a feature */
 #include "exact.h"
 
 #include "support/bounds.h"
@@ -18,7 +18,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
-static bool quick;
+static size_t most = SIZE_MAX; /* values of a feature */
 
 /* ---- the three calls against exact sums -------------------------------------------------------------------------- */
 
@@ -116,7 +116,6 @@ static void climb(bnorm_desc d, int pattern, struct worst *worst)
 static void climb_all(bnorm_desc d, int group, struct worst *worst)
 {
     const bool large = d.batch * d.spatial > 1000, every = !large || group == 0;
-    if (large && quick) return;
     for (int pattern = 0; pattern < PATTERNS; pattern++)
         if (every || pattern == RANDOM || pattern == group) climb(d, pattern, worst);
 }
@@ -170,13 +169,16 @@ static void climb_group(bnorm_dtype type, int group)
 {
     const struct group *g = &groups[group];
     struct worst worst = {0};
+    bool any = false;
     for (size_t s = 0; s < LENGTH(g->shapes) && g->shapes[s].batch > 0; s++) {
         const struct shape shape = g->shapes[s];
         const bnorm_desc d = bnorm_image(type, g->layout, shape.batch, shape.features, shape.spatial);
+        if (shape.batch * shape.spatial > most) continue;
         if (shape.batch * shape.spatial <= 1000) climb_at_both_ends(d, &worst);
         climb_all(d, group, &worst);
+        any = true;
     }
-    print_row(g->name, type, &worst);
+    if (any) print_row(g->name, type, &worst);
 }
 
 /* ---- to the bit -------------------------------------------------------------------------------------------------- */
@@ -270,7 +272,7 @@ static void check_to_the_bit(bnorm_dtype type)
         for (size_t s = 0; s < LENGTH(any) + LENGTH(powers); s++) {
             const bool own = s >= LENGTH(any);
             const struct shape shape = own ? powers[s - LENGTH(any)] : any[s];
-            if (quick && shape.batch * shape.spatial > 5000) continue;
+            if (shape.batch * shape.spatial > most) continue;
             bnorm_desc d = bnorm_image(type, all_layouts[l], shape.batch, shape.features, shape.spatial);
             d.eps = 0;
             describe("to the bit: %zu x %zu x %zu %s, channels %s", d.batch, d.features, d.spatial, type_name(type),
@@ -285,6 +287,63 @@ static void check_to_the_bit(bnorm_dtype type)
             problems++;
         }
     printf("%-5sto the bit: %zu problems\n", type_name(type), problems);
+}
+
+/* ---- against the order of summation ------------------------------------------------------------------------------ */
+
+/* How a sum of one block is taken, and how far it may err: README.md, "The proven k". A lane, or a column of a run,
+ * adds up fours of values, then what is left one by one; lanes fold in halves, the columns of a run in fours again. */
+static const struct order {
+    const char *name;
+    struct shape shape; /* of one block */
+    size_t inner;       /* lanes, or the columns of a run */
+    bool halves;        /* how they fold */
+    double sum, mean;   /* the proven k */
+} orders[] = {
+    {"columns", {63 * 64 + 1, 1, 1}, 64, true, 26, 28},
+    {"short runs", {63, 2, 63}, 63, false, 38, 40},
+    {"long runs", {1, 1, 3072}, 16, true, 53, 55},
+};
+
+/* 1 stands at 0. What meets it on its way is 2^-53, each time: to the even 1 it is lost. */
+static bool meets(size_t place, size_t count, bool halves)
+{
+    const bool single = place >= count / 4 * 4;
+    return halves ? (place & (place - 1)) == 0 : place <= 2 || place % 4 == 0 || single;
+}
+
+static double adverse(const struct order *o, size_t m, size_t count)
+{
+    const size_t within = m % o->inner, row = m / o->inner, rows = count / o->inner;
+    if (m == 0) return 1;
+    if (row == 0) return meets(within, o->inner, o->halves) ? 0x1p-53 : 0;
+    return within == 0 && meets(row, rows, false) ? 0x1p-53 : 0;
+}
+
+/* The error in 2^-53 of sum(abs(terms)): of dbeta in double, of the mean of floats. */
+static void check_order(bnorm_dtype type, const struct order *o)
+{
+    const bnorm_desc d = bnorm_image(type, BNORM_CHANNELS_FIRST, o->shape.batch, o->shape.features, o->shape.spatial);
+    const enum operation operation = type == BNORM_F64 ? BACKWARD : TRAINING;
+    const enum array_name input = type == BNORM_F64 ? DY : X, output = type == BNORM_F64 ? DBETA : MEAN;
+    const double proven = type == BNORM_F64 ? o->sum : o->mean;
+    struct problem p = problem_make(&d, 0);
+    problem_fill(&p, &(struct input){.ratio = 0});
+    problem_fill_saved_statistics(&p);
+    describe("against the order: %s, %s", o->name, type_name(type));
+    exact sum = {0};
+    for (size_t m = 0; m < p.count; m++) {
+        const double a = adverse(o, m, p.count);
+        for (size_t c = 0; c < d.features; c++) array_put(&p.arrays[input], m, c, a);
+        exact_add(&sum, a);
+    }
+    CHECK(problem_run(&p, operation) == BNORM_OK, "status");
+    const wide value = exact_value(sum) / (operation == TRAINING ? p.count : 1);
+    const double k = (double)(wide_abs(array_get(&p.arrays[output], 0, 0) - value) / value) * 0x1p53;
+    printf("%-5sagainst the order, %s: k of %s is %.2f, proven %g\n", type_name(type), o->name,
+           operation == TRAINING ? "the mean" : "dbeta", k, proven);
+    CHECK(k <= proven, "k is %.3f, proven is %g", k, proven);
+    problem_free(&p);
 }
 
 /* ---- what this rests on ------------------------------------------------------------------------------------------ */
@@ -327,13 +386,15 @@ static bool chosen(bnorm_dtype type, int count, char **names)
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) quick |= strcmp(argv[i], "--quick") == 0;
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--most=", 7) == 0) most = strtoull(argv[i] + 7, NULL, 10);
     check_exact_sums();
     print_head();
     for (int t = 0; t < TYPES; t++) {
         if (!chosen(all_types[t], argc - 1, argv + 1)) continue;
         for (int g = 0; g < (int)LENGTH(groups); g++) climb_group(all_types[t], g);
         check_to_the_bit(all_types[t]);
+        for (size_t o = 0; o < LENGTH(orders) && t < 2; o++) check_order(all_types[t], &orders[o]);
     }
     const int failures = check_failures();
     printf("%s, seed %llu: %d failures\n", bnorm_isa(), (unsigned long long)test_seed(), failures);
