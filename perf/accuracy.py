@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """How far y is from the exact one, bnorm beside PyTorch, oneDNN and NumPy on the same input: CSV.
 
-Forward training of 4096 x 64 floats, gamma 1 and beta 0, at |mean| / std from 0 to 1e6. The error is in u = 2^-24 of y, the
-worst where |y| is 0.01 or more. Then a column of one value, 1e6, 1000 times: y should be 0. Peers that are absent are named.
+Forward training of 4096 x 64 floats, gamma 1 and beta 0, at |mean| / std from 0 to 1e6. The error is in u = 2^-24 of y,
+the worst where |y| is 0.01 or more. Then a column of one value, 1e6, 1000 times: y should be 0. Peers that are absent
+are named.
 
     perf/accuracy.py build-perf > accuracy.csv
 """
