@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* The bounds, with u = 2^-53 (f64) or 2^-24 (all others, whose elements are computed in float), v = 2^-53, and k = 8
- * for what sums leave behind.
+ * for what sums leave behind. The 8 of dx, and of y in 16 bits, is that k here.
  *
  * Sums. A block is summed in double around a pivot of its own, in lanes that are folded in a fixed order, and the
  * blocks are merged in a tree. If no term of a block takes part in more than L additions on its way to the block's sum,
