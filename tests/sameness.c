@@ -8,6 +8,7 @@
 #include "parallel/parallel.h"
 #include "plan/plan.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>

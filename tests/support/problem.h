@@ -23,7 +23,8 @@ enum array_name {
 
 enum operation { TRAINING, INFERENCE, BACKWARD, OPERATIONS };
 
-enum pattern { RANDOM, CONSTANT, OUTLIER_FIRST, OUTLIER_LAST, SORTED, ALTERNATING, PATTERNS };
+enum pattern { RANDOM, CONSTANT, OUTLIER_FIRST, OUTLIER_LAST, SORTED, ALTERNATING, CANCELLING, PATTERNS };
+extern const char *const pattern_names[PATTERNS];
 
 /* x = scale * (ratio of the column + pattern), where the pattern has a standard deviation of about 1. A ratio that half
  * cannot hold is 3e4 there; the values are the same in both layouts. */
