@@ -148,7 +148,7 @@ static bnorm_status copy_nodes(const sums *s, bn_forest *copy)
         bn_node *const node = &copy->nodes[copy->count];
         *node = s->forest.nodes[copy->count];
         node->sums = new_sums(s);
-        if (!node->sums) return BNORM_NO_MEMORY;
+        if (!node->sums) return BNORM_NO_MEMORY; /* NOLINT(clang-analyzer-unix.Malloc): merge frees the others */
         memcpy(node->sums, s->forest.nodes[copy->count].sums, 2 * s->desc.features * sizeof(double));
     }
     return BNORM_OK;

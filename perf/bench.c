@@ -136,7 +136,7 @@ static void unpin(void)
         const int count = omp_get_place_num_procs(place);
         if (count > CPU_SETSIZE) return;
         omp_get_place_proc_ids(place, ids);
-        for (int i = 0; i < count; i++) CPU_SET(ids[i], &all);
+        for (int i = 0; i < count; i++) CPU_SET((size_t)ids[i], &all);
     }
     if (CPU_COUNT(&all)) sched_setaffinity(0, sizeof all, &all);
 #endif

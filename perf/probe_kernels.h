@@ -19,7 +19,7 @@ enum { STEP = 8, PER_LINE = 64 / WIDTH };
         const size_t vectors = (lines)*PER_LINE;                                                                       \
         size_t i = 0;                                                                                                  \
         for (; i + STEP <= vectors; i += STEP)                                                                         \
-            for (int k = 0; k < STEP; k++) body;                                                                       \
+            for (size_t k = 0; k < STEP; k++) body;                                                                    \
         for (; i < vectors; i++) rest;                                                                                 \
     } while (0)
 

@@ -46,35 +46,16 @@ static void run_lines(const probe *p, size_t from, size_t lines)
     const char *a = (const char *)p->a + 64 * from, *b = (const char *)p->b + 64 * from;
     char *to = (char *)p->to + 64 * from;
     switch (p->kind) {
-    case PROBE_READ:
-        k->read(a, lines);
-        break;
-    case PROBE_READ_TWO:
-        k->read_two(a, b, lines);
-        break;
-    case PROBE_COPY:
-        k->copy(to, a, lines);
-        break;
-    case PROBE_COPY_STRING:
-        copy_string(to, a, lines);
-        break;
-    case PROBE_COPY_STREAM:
-        k->copy_stream(to, a, lines);
-        break;
-    case PROBE_WRITE_STREAM:
-        k->write_stream(to, lines);
-        break;
-    case PROBE_TRIAD:
-        k->triad(to, a, b, lines);
-        break;
-    case PROBE_TRIAD_STREAM:
-        k->triad_stream(to, a, b, lines);
-        break;
-    case PROBE_MEMCPY:
-        memcpy(to, a, 64 * lines);
-        break;
-    case PROBES:
-        break;
+    case PROBE_READ: k->read(a, lines); break;
+    case PROBE_READ_TWO: k->read_two(a, b, lines); break;
+    case PROBE_COPY: k->copy(to, a, lines); break;
+    case PROBE_COPY_STRING: copy_string(to, a, lines); break;
+    case PROBE_COPY_STREAM: k->copy_stream(to, a, lines); break;
+    case PROBE_WRITE_STREAM: k->write_stream(to, lines); break;
+    case PROBE_TRIAD: k->triad(to, a, b, lines); break;
+    case PROBE_TRIAD_STREAM: k->triad_stream(to, a, b, lines); break;
+    case PROBE_MEMCPY: memcpy(to, a, 64 * lines); break;
+    case PROBES: break;
     }
 }
 

@@ -109,15 +109,15 @@ static const double BUSY = 100;
 
 void report_line(FILE *f, const result *r)
 {
-    char text[64], share[32] = "-";
+    char text[64], of_limit[32] = "-";
     fprintf(f, "%-9s %-4s %-15s %2d %-7s", operation_name(r->op), type_name(r->dtype), shape_text(&r->shape, text),
             r->threads, r->isa);
     cell(f, 10, "%.5f", r->time.median * 1e3);
     cell(f, 7, "%.1f", r->bandwidth * 1e-9);
     if (!isnan(r->share.median))
-        snprintf(share, sizeof share, "%.2f [%.2f %.2f] %s%s", r->share.median, r->share.q1, r->share.q3,
+        snprintf(of_limit, sizeof of_limit, "%.2f [%.2f %.2f] %s%s", r->share.median, r->share.q1, r->share.q3,
                  r->streamed ? "m" : "c", r->resident ? "2" : "");
-    fprintf(f, "  %-19s", share);
+    fprintf(f, "  %-19s", of_limit);
     cell(f, 7, "%.2f", r->speed_up.median);
     cell(f, 7, "%.2f", r->over_f32.median);
     cell(f, 9, "%.1f", r->over_textbook.median);

@@ -118,7 +118,7 @@ CASE(laws, shift)
 CASE(laws, reversed_rows)
 {
     for (int t = 0; t < TYPES; t++) {
-        const bnorm_desc d = bnorm_image(all_types[t], all_layouts[t % 2], 3001 / (t % 2 ? 49 : 1), 6, t % 2 ? 49 : 1);
+        const bnorm_desc d = bnorm_image(all_types[t], all_layouts[t % 2], t % 2 ? 3001 / 49 : 3001, 6, t % 2 ? 49 : 1);
         describe("%s", type_name(all_types[t]));
         struct problem a = problem_make(&d, 0), b = problem_make(&d, 0);
         problem_fill(&a, &(struct input){.ratio = 1});

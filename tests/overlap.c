@@ -99,7 +99,7 @@ static bnorm_status image_slices(bnorm_desc d, size_t x, size_t y, bool backward
     bnorm_buffers apart = b;
     apart.x = (unsigned char *)before + x * run * size;
     if (backward) {
-        b.dy = apart.dy = apart.x;
+        apart.dy = apart.x;
         b.x = apart.x;
         b.dy = bytes + x * run * size;
         b.dx = bytes + y * run * size;

@@ -245,32 +245,19 @@ static error_t parse(int key, char *text, struct argp_state *state)
 {
     struct options *const options = state->input;
     switch (key) {
-    case 's':
-        options->seed = whole_number(text, 0, UINT64_MAX, state);
-        return 0;
-    case 't':
-        options->threads = (int)whole_number(text, 0, 1024, state);
-        return 0;
-    case 'e':
-        options->epochs = (int)whole_number(text, 1, 100000, state);
-        return 0;
-    case 'b':
-        options->batch = whole_number(text, 2, 100000, state);
-        return 0;
-    case 'd':
-        options->data = text;
-        return 0;
-    case 'c':
-        options->check = true;
-        return 0;
+    case 's': options->seed = whole_number(text, 0, UINT64_MAX, state); return 0;
+    case 't': options->threads = (int)whole_number(text, 0, 1024, state); return 0;
+    case 'e': options->epochs = (int)whole_number(text, 1, 100000, state); return 0;
+    case 'b': options->batch = whole_number(text, 2, 100000, state); return 0;
+    case 'd': options->data = text; return 0;
+    case 'c': options->check = true; return 0;
     case 'n':
         options->with = strcmp(text, "no") != 0;
         options->without = strcmp(text, "yes") != 0;
         if (options->with && options->without && strcmp(text, "both") != 0)
             argp_error(state, "--batch-norm is yes, no or both");
         return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    default: return ARGP_ERR_UNKNOWN;
     }
 }
 

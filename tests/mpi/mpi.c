@@ -283,7 +283,7 @@ static void any_parts(void)
     run(f32, 300 + 11 * (size_t)rank, false, false);
     run(f32, 2, false, false);
     run(f64, (size_t)rank % 2 == 0 ? 1000 : 0, false, false);
-    run(f64, (size_t)(ranks - rank + 1), false, false);
+    run(f64, (size_t)ranks - (size_t)rank + 1, false, false);
     run(half, 20 + 31 * (size_t)rank, false, false);
     run(first, (size_t)rank % 3 * 41 + 1, false, false);
 }

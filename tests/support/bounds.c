@@ -45,7 +45,10 @@
  *
  * dx, 16-bit  the same with u = 2^-24 for the float, half a least subnormal of float included, and half an ulp of dx
  * for the last rounding, by the argument of y. */
-static const double k = 8, v = 0x1p-53;
+static double k = 8;
+static const double v = 0x1p-53;
+
+void bounds_of_sums(double new_k) { k = new_k; }
 
 double unit_roundoff(bnorm_dtype type) { return type == BNORM_F64 ? 0x1p-53 : 0x1p-24; }
 
@@ -129,7 +132,7 @@ static void judge(const char *what, size_t column, const struct seen *seen, stru
 
 double *column_before(const struct array *array, size_t column)
 {
-    double *values = malloc((array->rows + 1) * sizeof *values);
+    double *values = calloc(array->rows + 1, sizeof *values);
     if (!values) abort();
     for (size_t m = 0; m < array->rows; m++) values[m] = array_get_saved(array, m, column);
     return values;
@@ -223,24 +226,20 @@ void check_training_column(const struct problem *p, size_t c, const double *x, c
     check_y(p, c, x, s->mean, s->invstd, s->mean_abs, &worst->of[TRAINING][Y]);
 }
 
-void check_training(const struct problem *p, struct worst *worst)
+static void training(const struct problem *p, size_t c, struct worst *worst)
 {
-    for (size_t c = 0; c < p->desc.features; c++) {
-        double *x = column_before(&p->arrays[X], c);
-        const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
-        check_training_column(p, c, x, &s, worst);
-        free(x);
-    }
+    double *x = column_before(&p->arrays[X], c);
+    const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
+    check_training_column(p, c, x, &s, worst);
+    free(x);
 }
 
-void check_inference(const struct problem *p, struct worst *worst)
+static void inference(const struct problem *p, size_t c, struct worst *worst)
 {
-    for (size_t c = 0; c < p->desc.features; c++) {
-        double *x = column_before(&p->arrays[X], c);
-        const wide invstd = reference_invstd(array_get_saved(&p->arrays[RUNNING_VAR], 0, c), p->desc.eps);
-        check_y(p, c, x, array_get_saved(&p->arrays[RUNNING_MEAN], 0, c), invstd, 0, &worst->of[INFERENCE][Y]);
-        free(x);
-    }
+    double *x = column_before(&p->arrays[X], c);
+    const wide invstd = reference_invstd(array_get_saved(&p->arrays[RUNNING_VAR], 0, c), p->desc.eps);
+    check_y(p, c, x, array_get_saved(&p->arrays[RUNNING_MEAN], 0, c), invstd, 0, &worst->of[INFERENCE][Y]);
+    free(x);
 }
 
 /* dbeta or dgamma. */
@@ -283,26 +282,37 @@ void check_backward_column(const struct problem *p, size_t c, const double *x, c
     check_dx(p, c, x, dy, mean, invstd, g, worst);
 }
 
-void check_backward(const struct problem *p, struct worst *worst)
+static void backward(const struct problem *p, size_t c, struct worst *worst)
 {
-    for (size_t c = 0; c < p->desc.features; c++) {
-        double *x = column_before(&p->arrays[X], c), *dy = column_before(&p->arrays[DY], c);
-        const double mean = array_get_saved(&p->arrays[MEAN], 0, c), invstd = array_get_saved(&p->arrays[INVSTD], 0, c);
-        const struct gradients g = reference_gradients(x, dy, p->count, mean, invstd);
-        check_backward_column(p, c, x, dy, &g, worst);
-        free(x);
-        free(dy);
-    }
+    double *x = column_before(&p->arrays[X], c), *dy = column_before(&p->arrays[DY], c);
+    const double mean = array_get_saved(&p->arrays[MEAN], 0, c), invstd = array_get_saved(&p->arrays[INVSTD], 0, c);
+    const struct gradients g = reference_gradients(x, dy, p->count, mean, invstd);
+    check_backward_column(p, c, x, dy, &g, worst);
+    free(x);
+    free(dy);
 }
+
+void check_column(const struct problem *p, enum operation operation, size_t c, struct worst *worst)
+{
+    if (operation == TRAINING) training(p, c, worst);
+    if (operation == INFERENCE) inference(p, c, worst);
+    if (operation == BACKWARD) backward(p, c, worst);
+}
+
+static void check_columns(const struct problem *p, enum operation operation, struct worst *worst)
+{
+    for (size_t c = 0; c < p->desc.features; c++) check_column(p, operation, c, worst);
+}
+
+void check_training(const struct problem *p, struct worst *worst) { check_columns(p, TRAINING, worst); }
+void check_inference(const struct problem *p, struct worst *worst) { check_columns(p, INFERENCE, worst); }
+void check_backward(const struct problem *p, struct worst *worst) { check_columns(p, BACKWARD, worst); }
 
 void run_and_check(struct problem *p, enum operation operation, struct worst *worst)
 {
     const bnorm_status status = problem_run(p, operation);
     CHECK(status == BNORM_OK, "%s returned %s", operation_name(operation), bnorm_status_string(status));
-    if (status != BNORM_OK) return;
-    if (operation == TRAINING) check_training(p, worst);
-    if (operation == INFERENCE) check_inference(p, worst);
-    if (operation == BACKWARD) check_backward(p, worst);
+    if (status == BNORM_OK) check_columns(p, operation, worst);
 }
 
 void check_all_calls(const bnorm_desc *desc, const struct input *input, struct worst *worst)

@@ -17,6 +17,7 @@ struct worst {
 void check_training(const struct problem *problem, struct worst *worst);
 void check_inference(const struct problem *problem, struct worst *worst);
 void check_backward(const struct problem *problem, struct worst *worst);
+void check_column(const struct problem *problem, enum operation operation, size_t column, struct worst *worst);
 
 /* The same for one column, x and dy its values before the call, against sums that another has taken. */
 void check_training_column(const struct problem *problem, size_t column, const double *x,
@@ -32,6 +33,9 @@ void run_and_check(struct problem *problem, enum operation operation, struct wor
 
 /* Fills, then runs and checks all three calls; backward with the statistics that training saved. */
 void check_all_calls(const bnorm_desc *desc, const struct input *input, struct worst *worst);
+
+/* From now on k, of what sums leave behind, is this: for a test that looks for the worst case, which may exceed 8. */
+void bounds_of_sums(double k);
 
 /* Of the arithmetic on elements: 2^-53 for f64, 2^-24 for all others. */
 double unit_roundoff(bnorm_dtype type);
