@@ -346,6 +346,35 @@ static void check_order(bnorm_dtype type, const struct order *o)
     problem_free(&p);
 }
 
+/* ---- a short block before a long one ----------------------------------------------------------------------------- */
+
+/* One value, then 4096: a merge must not start from the mean of the few, or what it takes off is nearly all of it. */
+static void check_short_part_first(bnorm_dtype type)
+{
+    enum { COUNT = 4097 };
+    const bnorm_desc d = bnorm_matrix(type, 0, 1);
+    struct array x = array_make(type, COUNT, 1, 1, 1, 0);
+    exact sum = {0}, sum_abs = {0};
+    for (size_t m = 0; m < COUNT; m++) {
+        array_put(&x, m, 0, m == 0 ? 1.1 : 0x1p-14 * random_uniform(test_seed(), m));
+        exact_add(&sum, array_get(&x, m, 0));
+        exact_add(&sum_abs, fabs(array_get(&x, m, 0)));
+    }
+    bnorm_moments *moments;
+    double mean = NAN, invstd;
+    describe("a part of one value before one of 4096, %s", type_name(type));
+    CHECK(bnorm_moments_create(&moments, &d, 0) == BNORM_OK, "create");
+    CHECK(bnorm_moments_accumulate(moments, 1, x.elements) == BNORM_OK, "accumulate");
+    CHECK(bnorm_moments_accumulate(moments, COUNT - 1, x.elements + x.size) == BNORM_OK, "accumulate");
+    CHECK(bnorm_moments_finish(moments, &mean, &invstd) == BNORM_OK, "finish");
+    const wide value = exact_value(sum) / COUNT;
+    const double k = (double)(wide_abs(mean - value) * COUNT / exact_value(sum_abs)) * 0x1p53;
+    printf("%-5sa short part first: k of the mean is %.2f\n", type_name(type), k);
+    CHECK(k <= 8, "k of the mean is %.3g", k);
+    bnorm_moments_destroy(moments);
+    array_free(&x);
+}
+
 /* ---- what this rests on ------------------------------------------------------------------------------------------ */
 
 static void check_exact_sums(void)
@@ -394,6 +423,7 @@ int main(int argc, char **argv)
         if (!chosen(all_types[t], argc - 1, argv + 1)) continue;
         for (int g = 0; g < (int)LENGTH(groups); g++) climb_group(all_types[t], g);
         check_to_the_bit(all_types[t]);
+        check_short_part_first(all_types[t]);
         for (size_t o = 0; o < LENGTH(orders) && t < 2; o++) check_order(all_types[t], &orders[o]);
     }
     const int failures = check_failures();
