@@ -82,10 +82,10 @@ bool array_unchanged_outside(const struct array *array)
 
 static uint64_t element_bits(const struct array *array, size_t row, size_t column)
 {
+    const size_t index = array_index(array, row, column);
     uint64_t bits = 0;
-    memcpy(&bits, array->elements + array_index(array, row, column) * array->size, array->size);
-    const bool nan = array->size == 2 ? (bits & 0x7fff) > format_of(array->type).infinity /* quicker than to decode */
-                                      : isnan(array_get(array, row, column));
+    memcpy(&bits, array->elements + index * array->size, array->size);
+    const bool nan = type_is_nan(array->type, array->elements, index);
     return nan ? UINT64_C(0x7ff8000000000000) : bits;
 }
 

@@ -67,6 +67,12 @@ void type_put(bnorm_dtype type, void *elements, size_t index, double value)
         ((uint16_t *)elements)[index] = (uint16_t)encode(format_of(type), value);
 }
 
+bool type_is_nan(bnorm_dtype type, const void *elements, size_t index)
+{
+    if (type == BNORM_F64 || type == BNORM_F32) return isnan(type_get(type, elements, index));
+    return (((const uint16_t *)elements)[index] & 0x7fff) > format_of(type).infinity;
+}
+
 double type_round(bnorm_dtype type, double value)
 {
     uint64_t element = 0;

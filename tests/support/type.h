@@ -14,6 +14,7 @@ const char *type_name(bnorm_dtype type); /* "f32", "f64", "bf16", "f16" */
  * even, once; what is beyond the largest finite number becomes infinite, NaN stays NaN. */
 double type_get(bnorm_dtype type, const void *elements, size_t index);
 void type_put(bnorm_dtype type, void *elements, size_t index, double value);
+bool type_is_nan(bnorm_dtype type, const void *elements, size_t index); /* quicker than to decode */
 double type_round(bnorm_dtype type, double value); /* put, then got */
 
 #endif
