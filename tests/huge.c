@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
@@ -238,6 +239,9 @@ CASE(huge, more_than_2_to_31)
     for (size_t i = 0; i < (longer ? LENGTH(shapes) : 1); i++) {
         const bnorm_desc d =
             bnorm_image(shapes[i].type, shapes[i].layout, shapes[i].batch, shapes[i].features, shapes[i].spatial);
+        const clock_t before = clock();
         check_shape(&d, longer);
+        note("%zu x %zu x %zu %s, channels %s: %.1f s of processor", d.batch, d.features, d.spatial, type_name(d.dtype),
+             layout_name(d.layout), (double)(clock() - before) / CLOCKS_PER_SEC);
     }
 }
