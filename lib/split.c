@@ -147,8 +147,8 @@ static bnorm_status copy_nodes(const sums *s, bn_forest *copy)
     for (; copy->count < s->forest.count; copy->count++) {
         bn_node *const node = &copy->nodes[copy->count];
         *node = s->forest.nodes[copy->count];
-        node->sums = new_sums(s);
-        if (!node->sums) return BNORM_NO_MEMORY; /* NOLINT(clang-analyzer-unix.Malloc): merge frees the others */
+        node->sums = new_sums(s); /* NOLINT(clang-analyzer-unix.Malloc): merge frees them */
+        if (!node->sums) return BNORM_NO_MEMORY;
         memcpy(node->sums, s->forest.nodes[copy->count].sums, 2 * s->desc.features * sizeof(double));
     }
     return BNORM_OK;

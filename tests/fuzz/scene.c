@@ -58,8 +58,8 @@ static bool one_in(uint64_t hash, unsigned n) { return hash % n == 0; }
 static uint64_t hash_of(const uint8_t *data, size_t size)
 {
     uint64_t hash = size;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ data[i]) * UINT64_C(0x9e3779b97f4a7c15), hash ^= hash >> 29;
-    return random_bits(hash, 0);
+    for (size_t i = 0; i < size; i++) hash = random_bits(hash, data[i]);
+    return hash;
 }
 
 struct shape {

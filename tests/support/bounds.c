@@ -226,6 +226,17 @@ void check_training_column(const struct problem *p, size_t c, const double *x, c
     check_y(p, c, x, s->mean, s->invstd, s->mean_abs, &worst->of[TRAINING][Y]);
 }
 
+void check_parts_column(const struct problem *p, size_t c, struct worst *worst)
+{
+    double *x = column_before(&p->arrays[X], c);
+    const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
+    check_saved(p, c, &s, worst);
+    check_running_statistics(p, c, &s, worst);
+    check_y(p, c, x, array_get(&p->arrays[MEAN], 0, c), array_get(&p->arrays[INVSTD], 0, c), 0,
+            &worst->of[TRAINING][Y]);
+    free(x);
+}
+
 static void training(const struct problem *p, size_t c, struct worst *worst)
 {
     double *x = column_before(&p->arrays[X], c);
