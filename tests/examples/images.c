@@ -41,7 +41,8 @@ static void model_create(struct model *m, bnorm_layout layout, uint64_t seed)
     *m = (struct model){.layout = layout};
     layer_create(&m->convolution, TAPS, CHANNELS, CAPACITY * PIXELS, &seed);
     layer_create(&m->linear, POOLED, CLASSES, CAPACITY, &seed);
-    const bnorm_desc desc = bnorm_image(BNORM_F32, layout, 0, CHANNELS, PIXELS); /* a layer takes any batch */
+    bnorm_desc desc = bnorm_image(BNORM_F32, layout, 0, CHANNELS, PIXELS); /* a layer takes any batch */
+    desc.threads = 1;                                                      /* waking a second costs more here */
     layer_add_norm(&m->convolution, &desc);
     m->convolution.hidden = true;
     m->patches = floats(CAPACITY * PIXELS * TAPS);
