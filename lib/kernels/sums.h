@@ -78,7 +78,7 @@ enum {
                        and at 1.0 where they are fetched into the second */
 };
 
-BN_INLINE bool is_wide(size_t values) { return values * sizeof(real) > WIDE_ROW; }
+BN_INLINE bool is_wide(size_t values) { return values * sizeof(real) >= WIDE_ROW; }
 
 /* How many rows ahead the one to fetch is. */
 BN_INLINE size_t rows_ahead(size_t stride, size_t least)
