@@ -66,10 +66,12 @@ bnorm_status bn_link_of(MPI_Comm comm, bn_link **link)
     bn_link *const l = calloc(1, sizeof *l);
     MPI_Comm copy;
     const bool made = duplicate(comm, &copy); /* even without memory: the others wait for it */
-    if (!l || !made) {
+    int mine = l != NULL, all = 0;            /* a rank without a link takes part in no exchange: then none does */
+    const bool agreed = made && MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, copy) == MPI_SUCCESS;
+    if (!agreed || !all) {
         if (made) MPI_Comm_free(&copy);
         free(l);
-        return l ? BNORM_MPI : BNORM_NO_MEMORY;
+        return agreed ? BNORM_NO_MEMORY : BNORM_MPI;
     }
     l->comm = copy;
     if (MPI_Comm_rank(copy, &l->rank) != MPI_SUCCESS || MPI_Comm_size(copy, &l->ranks) != MPI_SUCCESS ||
