@@ -153,6 +153,8 @@ static void run_parts(const struct batch *b, const size_t *ends, size_t parts, c
         require(bnorm_gradient_sums_merge(g, next), "merge");
         bnorm_gradient_sums_destroy(next);
     }
+    CHECK(bnorm_gradient_sums_count(g) == b->desc.batch * b->desc.spatial, "it holds %zu values",
+          bnorm_gradient_sums_count(g));
     require(bnorm_gradient_sums_finish(g, r->invstd, r->dgamma, r->dbeta), "finish");
     for (size_t i = 0, from = 0; i < parts; from = ends[i++]) {
         bnorm_desc d = b->desc;
