@@ -123,12 +123,12 @@ static void climb_all(bnorm_desc d, int group, struct worst *worst)
 /* The least and the largest magnitudes that are promised, whatever the ratio; eps does not hide the variance. */
 static void climb_at_both_ends(bnorm_desc d, struct worst *worst)
 {
-    static const double least[TYPES] = {1e-30, 0x1p-500, 1e-30, 0x1p-10}, most[TYPES] = {1e30, 0x1p500, 1e30, 60000};
+    static const double least[TYPES] = {1e-30, 0x1p-500, 1e-30, 0x1p-10}, largest[TYPES] = {1e30, 0x1p500, 1e30, 60000};
     d.features = d.features < 8 ? 2 : 17;
     d.eps = d.batch * d.spatial > 1 ? 0 : d.eps;
     for (int pattern = 0; pattern < PATTERNS; pattern++)
         for (int ratio = 0; ratio < RATIOS; ratio++) {
-            const double up = most[d.dtype] / (ratios[ratio] + largest_of((enum pattern)pattern));
+            const double up = largest[d.dtype] / (ratios[ratio] + largest_of((enum pattern)pattern));
             const double low = fmin(least[d.dtype], up); /* half has no room for both */
             struct input input = {.pattern = (enum pattern)pattern, .ratio = ratio, .one_ratio = true, .scale = low};
             run_all(&d, &input, worst);

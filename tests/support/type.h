@@ -15,6 +15,6 @@ const char *type_name(bnorm_dtype type); /* "f32", "f64", "bf16", "f16" */
 double type_get(bnorm_dtype type, const void *elements, size_t index);
 void type_put(bnorm_dtype type, void *elements, size_t index, double value);
 bool type_is_nan(bnorm_dtype type, const void *elements, size_t index); /* quicker than to decode */
-double type_round(bnorm_dtype type, double value); /* put, then got */
+double type_round(bnorm_dtype type, double value);                      /* put, then got */
 
 #endif
