@@ -316,7 +316,7 @@ static bool in_range(const struct scene *s, size_t c)
 /* ---- what came of it ---- */
 
 /* k = 8 is what usual data keep to; the worst case is 64 + 2 log2 blocks (support/bounds.c), and parts that end
- * anywhere, each a block of its own, come near enough to be found out: 8.3 for 9 values in 6 parts. Then f64's invstd
+ * anywhere, each a block of its own, come near enough to be found out: 8.2 for 9 values in 6 parts. Then f64's invstd
  * is too far off for y to be held to the exact one: 5.8u of y, 1026 values with an outlier. It is held to the one that
  * was saved. */
 static void check_reference(const struct scene *s)

@@ -6,9 +6,9 @@
  * - refused: the object holds what it held. Accepted: its bytes are those again, the counts are theirs, it finishes
  * with the mean and sums of its nodes, and merges with what comes next into something that is accepted as well. */
 #include "../support/check.h"
+#include "../support/problem.h"
 #include "bytes.h"
 
-#include <bnorm/bnorm.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,7 +346,7 @@ static void check_finish(const struct limits *l, const struct sums *s, const str
     if (l->backward) {
         need(bnorm_gradient_sums_finish(s->g, means, a, b), "finish");
         for (size_t c = 0; c < features && count > 0; c++)
-            check_first_sum(l, t, c, l->desc.dtype == BNORM_F64 ? b[c] : (double)((const float *)b)[c]);
+            check_first_sum(l, t, c, type_get(parameter_type(l->desc.dtype), b, c));
         return;
     }
     const bnorm_status one = count == 1 ? BNORM_ONE_VALUE : BNORM_OK;
@@ -411,7 +411,7 @@ static struct limits limits_of(struct bytes *b)
     if (l.desc.spatial < 5000) return l;
 
     struct sums one;
-    struct text t;
+    struct text t = {.size = 0};
     need(create(&one, &l.desc, l.backward, 0), "create");
     need(accumulate(&one, 1), "one entry");
     size = sizeof t.bytes;
