@@ -6,6 +6,7 @@
 #include "support/problem.h"
 #include "support/random.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -57,6 +58,7 @@ static int value_at(const struct wide *x, size_t i)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = type_size(x->type);
     const int own = i >= (x->count - OWN) * size / page * page / size;
+    assert(x->period > 0);
     return (int)(random_bits(test_seed(), i % x->period) % VALUES) + 3 * own;
 }
 

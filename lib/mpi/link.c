@@ -68,7 +68,7 @@ bnorm_status bn_link_of(MPI_Comm comm, bn_link **link)
     const bool made = duplicate(comm, &copy); /* even without memory: the others wait for it */
     int mine = l != NULL, all = 0;            /* a rank without a link takes part in no exchange: then none does */
     const bool agreed = made && MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, copy) == MPI_SUCCESS;
-    if (!agreed || !all) {
+    if (!l || !agreed || !all) {
         if (made) MPI_Comm_free(&copy);
         free(l);
         return agreed ? BNORM_NO_MEMORY : BNORM_MPI;
