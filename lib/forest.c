@@ -1,5 +1,6 @@
 #include "forest.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@ size_t bn_forest_node(size_t first, size_t last)
     return blocks;
 }
 
-int bn_forest_siblings(const bn_node *left, const bn_node *right)
+/* Whether two nodes are the halves of an aligned one. */
+static bool siblings(const bn_node *left, const bn_node *right)
 {
     return left->blocks == right->blocks && left->first % (2 * left->blocks) == 0;
 }
@@ -37,7 +39,7 @@ void bn_forest_push(bn_forest *f, bn_node node, size_t columns, bn_merge *merge)
     f->nodes[f->count++] = node;
     f->last = node.first + node.blocks;
     f->values += node.values;
-    for (; f->count > 1 && bn_forest_siblings(&f->nodes[f->count - 2], &f->nodes[f->count - 1]); f->count--)
+    for (; f->count > 1 && siblings(&f->nodes[f->count - 2], &f->nodes[f->count - 1]); f->count--)
         combine(&f->nodes[f->count - 2], &f->nodes[f->count - 1], columns, merge);
 }
 

@@ -34,9 +34,6 @@ size_t bn_forest_node(size_t first, size_t last);
 /* Takes over a node that begins at forest->last. */
 void bn_forest_push(bn_forest *forest, bn_node node, size_t columns, bn_merge *merge);
 
-/* Whether two nodes are the halves of an aligned one. */
-int bn_forest_siblings(const bn_node *left, const bn_node *right);
-
 /* The sums of all nodes, folded from the right as in the tree of a whole batch; for columns [column, column + columns)
  * of all. There is a node at least. */
 enum { BN_FOLD_MOST = 256 }; /* columns at a time */

@@ -170,17 +170,28 @@ static bnorm_status merge(sums *s, const sums *next)
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-static void fold(const sums *s, size_t column, size_t columns, double *a, double *b)
-{
-    bn_forest_fold(&s->forest, s->desc.features, column, columns, s->merge, a, b);
-}
+/* What is made of some columns of the folded sums, in arrays of `to`. */
+typedef void fold_use(const sums *s, size_t column, size_t columns, const double *a, const double *b,
+                      const bnorm_buffers *to);
 
-/* For all features. */
-static void fold_all(const sums *s, double *a, double *b)
+/* For all features, a few at a time. */
+static void fold(const sums *s, fold_use *use, const bnorm_buffers *to)
 {
     const size_t features = s->desc.features;
-    for (size_t column = 0; column < features; column += BN_FOLD_MOST)
-        fold(s, column, least(BN_FOLD_MOST, features - column), a + column, b + column);
+    const bn_fpenv before = bn_fpenv_enter();
+    for (size_t column = 0; column < features; column += BN_FOLD_MOST) {
+        const size_t columns = least(BN_FOLD_MOST, features - column);
+        double a[BN_FOLD_MOST], b[BN_FOLD_MOST];
+        bn_forest_fold(&s->forest, features, column, columns, s->merge, a, b);
+        use(s, column, columns, a, b, to);
+    }
+    bn_fpenv_leave(before);
+}
+
+/* Where the parameter of a column is; NULL without parameters. */
+static void *parameter(const sums *s, void *parameters, size_t column)
+{
+    return parameters ? (char *)parameters + column * s->param : NULL;
 }
 
 /* Two arrays that are written, and one that is read, or NULL; each of one element a feature. */
@@ -199,23 +210,20 @@ static bool share(const sums *s, size_t size, const void *a, const void *b, cons
 static const char magic[8] = {'b', 'n', 'o', 'r', 'm', 's', 'u', 'm'};
 enum { BYTE_ORDER_MARK = 0x01020304, FORMAT = 1 };
 
-/* As written: in the byte order of the machine, which the mark tells; followed by the nodes, each with its sums. */
+/* As written: in the byte order of the machine, which the mark tells. The nodes follow, of each its count and its sums:
+ * which blocks it has follows from the range. */
 typedef struct head {
     char magic[8];
     uint32_t order, format, kind, dtype, layout, nodes;
     uint64_t features, spatial, first, last, bytes;
 } head;
 
-typedef struct node_head {
-    uint64_t first, blocks, values;
-} node_head;
+static size_t sums_bytes(const sums *s) { return 2 * s->desc.features * sizeof(double); }
+static size_t node_bytes(const sums *s) { return sizeof(uint64_t) + sums_bytes(s); }
 
-static size_t node_bytes(const sums *s) { return sizeof(node_head) + 2 * s->desc.features * sizeof(double); }
-
-static bnorm_status serialise(const sums *s, char *bytes, size_t *size)
+static head head_of(const sums *s)
 {
     const bn_forest *const f = &s->forest;
-    const size_t needed = sizeof(head) + (size_t)f->count * node_bytes(s), room = *size;
     head h = {.order = BYTE_ORDER_MARK,
               .format = FORMAT,
               .kind = s->kind,
@@ -226,41 +234,40 @@ static bnorm_status serialise(const sums *s, char *bytes, size_t *size)
               .spatial = s->desc.spatial,
               .first = f->first,
               .last = f->last,
-              .bytes = needed};
+              .bytes = sizeof h + (size_t)f->count * node_bytes(s)};
+    memcpy(h.magic, magic, sizeof magic);
+    return h;
+}
 
-    if (bytes && room < needed) return BNORM_WORKSPACE;
+/* The nodes after so many bytes. */
+static bnorm_status write_nodes_after(const sums *s, size_t before, char *bytes, size_t *size)
+{
+    const bn_forest *const f = &s->forest;
+    const size_t needed = before + (size_t)f->count * node_bytes(s);
+    if (bytes && *size < needed) return BNORM_WORKSPACE;
     *size = needed;
     if (!bytes) return BNORM_OK;
-    memcpy(h.magic, magic, sizeof magic);
-    memcpy(bytes, &h, sizeof h);
-    bytes += sizeof h;
+    bytes += before;
     for (int i = 0; i < f->count; i++, bytes += node_bytes(s)) {
-        const node_head n = {f->nodes[i].first, f->nodes[i].blocks, f->nodes[i].values};
-        memcpy(bytes, &n, sizeof n);
-        memcpy(bytes + sizeof n, f->nodes[i].sums, node_bytes(s) - sizeof n);
+        const uint64_t values = f->nodes[i].values;
+        memcpy(bytes, &values, sizeof values);
+        memcpy(bytes + sizeof values, f->nodes[i].sums, sums_bytes(s));
     }
     return BNORM_OK;
 }
 
-/* Whether the head is one of ours, and the length what it says. */
-static bool head_holds(const head *h, size_t size)
+static bnorm_status serialise(const sums *s, char *bytes, size_t *size)
 {
-    if (memcmp(h->magic, magic, sizeof magic) != 0 || h->order != BYTE_ORDER_MARK || h->format != FORMAT) return false;
-    if (h->kind != MOMENTS && h->kind != GRADIENT_SUMS) return false;
-    if (h->dtype > BNORM_F16 || h->layout > BNORM_CHANNELS_FIRST || h->nodes > BN_FOREST_MOST) return false;
-    if (h->bytes != size || h->features == 0 || h->features > SIZE_MAX / 4 / BN_FOREST_MOST / sizeof(double))
-        return false;
-    return size == sizeof *h + h->nodes * (sizeof(node_head) + 2 * h->features * sizeof(double));
+    const bnorm_status status = write_nodes_after(s, sizeof(head), bytes, size);
+    const head h = head_of(s);
+    if (status == BNORM_OK && bytes) memcpy(bytes, &h, sizeof h);
+    return status;
 }
 
-/* Whether a node can follow those of f. */
-static bool node_holds(const sums *s, const bn_forest *f, const bn_node *n, size_t last)
+/* Whether a node of so many blocks can have so many values. */
+static bool count_holds(const sums *s, const bn_forest *f, size_t blocks, uint64_t values)
 {
-    if (n->first != f->last || n->blocks == 0 || (n->blocks & (n->blocks - 1)) != 0 || n->first % n->blocks != 0)
-        return false;
-    if (n->blocks > last - n->first || n->values < n->blocks) return false;
-    if (s->most == 0 || n->values > PTRDIFF_MAX - f->values || (n->values - 1) / s->most >= n->blocks) return false;
-    return f->count == 0 || !bn_forest_siblings(&f->nodes[f->count - 1], n);
+    return s->most > 0 && values >= blocks && (values - 1) / s->most < blocks && values <= PTRDIFF_MAX - f->values;
 }
 
 static bool no_variance_below_0(const sums *s, const double *m2)
@@ -270,23 +277,60 @@ static bool no_variance_below_0(const sums *s, const double *m2)
     return holds;
 }
 
-static bnorm_status read_nodes(const sums *s, const head *h, const char *bytes, bn_forest *f)
+/* The nodes of the blocks from f->last on to `last`; *size becomes what they took. */
+static bnorm_status read_forest(const sums *s, bn_forest *f, size_t last, const char *bytes, size_t *size)
 {
-    if (h->first > h->last || h->last > bn_blocks_most) return BNORM_CORRUPT;
-    if (h->first % s->in_block != 0 || h->last % s->in_block != 0) return BNORM_CORRUPT;
-    *f = bn_forest_empty(h->first);
-    for (uint32_t i = 0; i < h->nodes; i++, bytes += node_bytes(s)) {
-        node_head n;
-        memcpy(&n, bytes, sizeof n);
-        bn_node node = {n.first, n.blocks, n.values, NULL};
-        if (!node_holds(s, f, &node, h->last)) return BNORM_CORRUPT;
+    size_t left = *size;
+    for (; f->last < last; bytes += node_bytes(s), left -= node_bytes(s)) {
+        bn_node node = {.first = f->last, .blocks = bn_forest_node(f->last, last)};
+        uint64_t values;
+        if (left < node_bytes(s)) return BNORM_CORRUPT;
+        memcpy(&values, bytes, sizeof values);
+        if (!count_holds(s, f, node.blocks, values)) return BNORM_CORRUPT;
+        node.values = values;
         node.sums = new_sums(s);
         if (!node.sums) return BNORM_NO_MEMORY;
-        memcpy(node.sums, bytes + sizeof n, node_bytes(s) - sizeof n);
-        bn_forest_push(f, node, s->desc.features, s->merge);
+        memcpy(node.sums, bytes + sizeof values, sums_bytes(s));
+        bn_forest_push(f, node, s->desc.features, s->merge); /* two of these are never siblings */
         if (!no_variance_below_0(s, node.sums + s->desc.features)) return BNORM_CORRUPT;
     }
-    return f->last == h->last ? BNORM_OK : BNORM_CORRUPT;
+    *size -= left;
+    return BNORM_OK;
+}
+
+static bnorm_status read_nodes(sums *s, size_t next_block, const char *bytes, size_t *size)
+{
+    if (next_block > bn_blocks_most / s->in_block) return BNORM_OVERFLOW;
+    const size_t last = next_block * s->in_block;
+    if (last < s->forest.last) return BNORM_NOT_ADJACENT;
+    bn_forest f = bn_forest_empty(s->forest.last);
+    size_t taken = *size;
+    bnorm_status status = read_forest(s, &f, last, bytes, &taken);
+    if (status == BNORM_OK) status = room_for(s, 0, f.values);
+    if (status == BNORM_OK) {
+        append(s, &f);
+        *size = taken;
+    }
+    bn_forest_free(&f);
+    return status;
+}
+
+static bool is_ours(const sums *s, const head *h, size_t size)
+{
+    return memcmp(h->magic, magic, sizeof magic) == 0 && h->order == BYTE_ORDER_MARK && h->format == FORMAT &&
+           h->kind == s->kind && h->bytes == size;
+}
+
+static bool shape_is(const head *h, const bnorm_desc *d)
+{
+    return h->dtype == (uint32_t)d->dtype && h->layout == (uint32_t)d->layout && h->features == d->features &&
+           h->spatial == d->spatial;
+}
+
+static bool range_holds(const sums *s, const head *h)
+{
+    return h->first <= h->last && h->last <= bn_blocks_most && h->first % s->in_block == 0 &&
+           h->last % s->in_block == 0;
 }
 
 static bnorm_status deserialise(sums *s, const char *bytes, size_t size)
@@ -294,13 +338,14 @@ static bnorm_status deserialise(sums *s, const char *bytes, size_t size)
     head h;
     if (size < sizeof h) return BNORM_CORRUPT;
     memcpy(&h, bytes, sizeof h);
-    if (!head_holds(&h, size) || h.kind != s->kind) return BNORM_CORRUPT;
-    const bnorm_desc d = {
-        .dtype = (bnorm_dtype)h.dtype, .layout = (bnorm_layout)h.layout, .features = h.features, .spatial = h.spatial};
-    if (!same_shape(&d, &s->desc)) return BNORM_MISMATCH;
+    if (!is_ours(s, &h, size)) return BNORM_CORRUPT;
+    if (!shape_is(&h, &s->desc)) return BNORM_MISMATCH;
+    if (!range_holds(s, &h)) return BNORM_CORRUPT;
 
-    bn_forest f = bn_forest_empty(0);
-    const bnorm_status status = read_nodes(s, &h, bytes + sizeof h, &f);
+    bn_forest f = bn_forest_empty(h.first);
+    size_t nodes = size - sizeof h;
+    bnorm_status status = read_forest(s, &f, h.last, bytes + sizeof h, &nodes);
+    if (status == BNORM_OK && ((uint32_t)f.count != h.nodes || sizeof h + nodes != size)) status = BNORM_CORRUPT;
     if (status == BNORM_OK) {
         const bn_forest before = s->forest;
         s->forest = f;
@@ -334,44 +379,44 @@ bnorm_status bnorm_moments_merge(bnorm_moments *m, const bnorm_moments *next)
     return m && next ? merge(&m->s, &next->s) : BNORM_NULL;
 }
 
+static void statistics(const sums *s, size_t column, size_t columns, const double *mean, const double *m2,
+                       const bnorm_buffers *to)
+{
+    memcpy(to->mean + column, mean, columns * sizeof *mean);
+    s->kernels->invstd(columns, (double)s->forest.values, s->desc.eps, m2, to->invstd + column);
+}
+
 bnorm_status bnorm_moments_finish(const bnorm_moments *m, double *mean, double *invstd)
 {
     if (!m) return BNORM_NULL;
     const sums *const s = &m->s;
-    const size_t values = s->forest.values, features = s->desc.features;
-    if (values == 0) return BNORM_OK;
+    if (s->forest.values == 0) return BNORM_OK;
     if (!mean || !invstd) return BNORM_NULL;
-    if (values == 1) return BNORM_ONE_VALUE;
+    if (s->forest.values == 1) return BNORM_ONE_VALUE;
     if (share(s, sizeof(double), mean, invstd, NULL, 0)) return BNORM_OVERLAP;
-
-    const bn_fpenv before = bn_fpenv_enter();
-    fold_all(s, mean, invstd); /* M2 at first */
-    s->kernels->invstd(features, (double)values, s->desc.eps, invstd, invstd);
-    bn_fpenv_leave(before);
+    fold(s, statistics, &(bnorm_buffers){.mean = mean, .invstd = invstd});
     return BNORM_OK;
+}
+
+static void update(const sums *s, size_t column, size_t columns, const double *mean, const double *m2,
+                   const bnorm_buffers *to)
+{
+    const size_t values = s->forest.values;
+    const double divisor = (double)(s->desc.biased_running_var ? values : values - 1);
+    s->kernels->update(columns, s->desc.update_rate, divisor, mean, m2, parameter(s, to->running_mean, column),
+                       parameter(s, to->running_var, column));
 }
 
 bnorm_status bnorm_moments_commit(const bnorm_moments *m, void *running_mean, void *running_var)
 {
     if (!m) return BNORM_NULL;
     const sums *const s = &m->s;
-    const size_t values = s->forest.values, features = s->desc.features;
-    const double divisor = (double)(s->desc.biased_running_var ? values : values - 1), rate = s->desc.update_rate;
-    if (values == 0) return BNORM_OK;
+    if (s->forest.values == 0) return BNORM_OK;
     if (!running_mean || !running_var) return BNORM_NULL;
-    if (values == 1) return BNORM_ONE_VALUE;
+    if (s->forest.values == 1) return BNORM_ONE_VALUE;
     if (share(s, s->param, running_mean, running_var, NULL, 0)) return BNORM_OVERLAP;
-    if (!(rate > 0)) return BNORM_OK;
-
-    const bn_fpenv before = bn_fpenv_enter();
-    for (size_t column = 0; column < features; column += BN_FOLD_MOST) {
-        const size_t columns = least(BN_FOLD_MOST, features - column);
-        double mean[BN_FOLD_MOST], m2[BN_FOLD_MOST];
-        fold(s, column, columns, mean, m2);
-        s->kernels->update(columns, rate, divisor, mean, m2, (char *)running_mean + column * s->param,
-                           (char *)running_var + column * s->param);
-    }
-    bn_fpenv_leave(before);
+    if (s->desc.update_rate > 0)
+        fold(s, update, &(bnorm_buffers){.running_mean = running_mean, .running_var = running_var});
     return BNORM_OK;
 }
 
@@ -383,6 +428,16 @@ bnorm_status bnorm_moments_serialise(const bnorm_moments *m, void *bytes, size_t
 bnorm_status bnorm_moments_deserialise(bnorm_moments *m, const void *bytes, size_t size)
 {
     return m && bytes ? deserialise(&m->s, bytes, size) : BNORM_NULL;
+}
+
+bnorm_status bnorm_moments_write_nodes(const bnorm_moments *m, void *bytes, size_t *size)
+{
+    return m && size ? write_nodes_after(&m->s, 0, bytes, size) : BNORM_NULL;
+}
+
+bnorm_status bnorm_moments_read_nodes(bnorm_moments *m, size_t next_block, const void *bytes, size_t *size)
+{
+    return m && bytes && size ? read_nodes(&m->s, next_block, bytes, size) : BNORM_NULL;
 }
 
 size_t bnorm_moments_count(const bnorm_moments *m) { return m ? m->s.forest.values : 0; }
@@ -415,32 +470,24 @@ bnorm_status bnorm_gradient_sums_merge(bnorm_gradient_sums *g, const bnorm_gradi
     return g && next ? merge(&g->s, &next->s) : BNORM_NULL;
 }
 
-static void *from_column(const sums *s, void *parameters, size_t column)
+static void parameter_gradients(const sums *s, size_t column, size_t columns, const double *sum_dy,
+                                const double *sum_dy_d, const bnorm_buffers *to)
 {
-    return parameters ? (char *)parameters + column * s->param : NULL;
+    s->kernels->parameter_gradients(columns, to->invstd ? to->invstd + column : NULL, sum_dy, sum_dy_d,
+                                    parameter(s, to->dgamma, column), parameter(s, to->dbeta, column));
 }
 
 bnorm_status bnorm_gradient_sums_finish(const bnorm_gradient_sums *g, const double *invstd, void *dgamma, void *dbeta)
 {
     if (!g) return BNORM_NULL;
     const sums *const s = &g->s;
-    const size_t values = s->forest.values, features = s->desc.features;
+    const size_t values = s->forest.values, bytes = s->desc.features * s->param;
     if (dgamma && !invstd && values > 0) return BNORM_NULL;
     if (share(s, s->param, dgamma, dbeta, invstd, sizeof(double))) return BNORM_OVERLAP;
-    if (values == 0) {
-        if (dgamma) memset(dgamma, 0, features * s->param);
-        if (dbeta) memset(dbeta, 0, features * s->param);
-        return BNORM_OK;
-    }
-    const bn_fpenv before = bn_fpenv_enter();
-    for (size_t column = 0; column < features; column += BN_FOLD_MOST) {
-        const size_t columns = least(BN_FOLD_MOST, features - column);
-        double sum_dy[BN_FOLD_MOST], sum_dy_d[BN_FOLD_MOST];
-        fold(s, column, columns, sum_dy, sum_dy_d);
-        s->kernels->parameter_gradients(columns, invstd ? invstd + column : NULL, sum_dy, sum_dy_d,
-                                        from_column(s, dgamma, column), from_column(s, dbeta, column));
-    }
-    bn_fpenv_leave(before);
+    if (values > 0)
+        fold(s, parameter_gradients, &(bnorm_buffers){.invstd = (double *)invstd, .dgamma = dgamma, .dbeta = dbeta});
+    if (values == 0 && dgamma) memset(dgamma, 0, bytes);
+    if (values == 0 && dbeta) memset(dbeta, 0, bytes);
     return BNORM_OK;
 }
 
@@ -452,6 +499,16 @@ bnorm_status bnorm_gradient_sums_serialise(const bnorm_gradient_sums *g, void *b
 bnorm_status bnorm_gradient_sums_deserialise(bnorm_gradient_sums *g, const void *bytes, size_t size)
 {
     return g && bytes ? deserialise(&g->s, bytes, size) : BNORM_NULL;
+}
+
+bnorm_status bnorm_gradient_sums_write_nodes(const bnorm_gradient_sums *g, void *bytes, size_t *size)
+{
+    return g && size ? write_nodes_after(&g->s, 0, bytes, size) : BNORM_NULL;
+}
+
+bnorm_status bnorm_gradient_sums_read_nodes(bnorm_gradient_sums *g, size_t next_block, const void *bytes, size_t *size)
+{
+    return g && bytes && size ? read_nodes(&g->s, next_block, bytes, size) : BNORM_NULL;
 }
 
 size_t bnorm_gradient_sums_count(const bnorm_gradient_sums *g) { return g ? g->s.forest.values : 0; }
@@ -497,6 +554,15 @@ bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
     return BNORM_OK;
 }
 
+/* The folded sums themselves. */
+static void keep(const sums *s, size_t column, size_t columns, const double *a, const double *b,
+                 const bnorm_buffers *to)
+{
+    (void)s;
+    memcpy(to->mean + column, a, columns * sizeof *a);
+    memcpy(to->invstd + column, b, columns * sizeof *b);
+}
+
 bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b, const bnorm_gradient_sums *total)
 {
     bnorm_desc d;
@@ -515,9 +581,7 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
 
     w.node = new_sums(s);
     if (!w.node) return BNORM_NO_MEMORY;
-    const bn_fpenv before = bn_fpenv_enter();
-    fold_all(s, w.node, w.node + d.features);
-    bn_fpenv_leave(before);
+    fold(s, keep, &(bnorm_buffers){.mean = w.node, .invstd = w.node + d.features});
     bn_pass_input_gradient(&w);
     free(w.node);
     return BNORM_OK;

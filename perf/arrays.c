@@ -42,14 +42,8 @@ static double draw(size_t i, double mean, double deviation, unsigned seed)
     return mean + deviation * 3.4641016151377544 * (uniform(((uint64_t)seed << 40) + i + 1) - 0.5);
 }
 
-void fill_f32(float *a, size_t count, double mean, double deviation, unsigned seed)
+void fill(bnorm_dtype type, void *a, size_t count, double mean, double deviation, unsigned seed)
 {
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < count; i++) a[i] = (float)draw(i, mean, deviation, seed);
-}
-
-void fill_f64(double *a, size_t count, double mean, double deviation, unsigned seed)
-{
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < count; i++) a[i] = draw(i, mean, deviation, seed);
+    for (size_t i = 0; i < count; i++) type_put(type, a, i, draw(i, mean, deviation, seed));
 }

@@ -3,7 +3,7 @@
 #ifndef ARRAYS_H
 #define ARRAYS_H
 
-#include <stddef.h>
+#include "support/type.h"
 
 /* 4096-aligned (2 MB and huge pages where large), a whole number of pages, zeroed by `threads` threads in the order in
  * which they will read it, so that each finds its part on its own memory node. Ends the program when there is none. */
@@ -11,7 +11,6 @@ void *array_create(size_t bytes, int threads);
 void array_destroy(void *array);
 
 /* Pseudo-random values: uniform, of this mean and standard deviation. */
-void fill_f32(float *a, size_t count, double mean, double deviation, unsigned seed);
-void fill_f64(double *a, size_t count, double mean, double deviation, unsigned seed);
+void fill(bnorm_dtype type, void *a, size_t count, double mean, double deviation, unsigned seed);
 
 #endif

@@ -1,8 +1,8 @@
 /* bnorm-bench: options, the loop over what to time, exit status. */
 #include "machine.h"
 #include "match.h"
-#include "peer.h"
 #include "report.h"
+#include "support/type.h"
 
 #include <argp.h>
 #include <sched.h>
@@ -19,7 +19,7 @@ enum { MOST_THREADS = 32 };
 enum option_key { NO_LIMITS = 256, NO_TEXTBOOK, REPS, MIN_TIME, CSV, APPEND, ALL_ISA, WEAK, LLC, PEER, LAYOUT };
 
 typedef struct options {
-    bool ops[OPERATIONS], f32, f64;
+    bool ops[OPERATIONS], dtypes[TYPES];
     shape_list shapes;
     int threads[MOST_THREADS], thread_counts;
     match_options match;
@@ -33,9 +33,9 @@ static const struct argp_option table[] = {
     {"shape", 0, NULL, OPTION_ALIAS, NULL, 0},
     {"suite", 'S', "LIST", 0, "matrices (the default), resnet50", 0},
     {"layout", LAYOUT, "NAME", 0, "of images: nhwc (the default) or nchw; they are named NxHxWxC either way", 0},
-    {"dtype", 'd', "LIST", 0, "f32, f64; default f32", 0},
+    {"dtype", 'd', "LIST", 0, "f32, f64, bf16, f16; default f32", 0},
     {"threads", 't', "LIST", 0, "thread counts; default one per processor", 0},
-    {"peer", PEER, "NAME", 0, "onednn: time it too, f32 only", 0},
+    {"peer", PEER, "NAME", 0, "onednn: time it too; channels first also in its own blocked layout", 0},
     {"no-limits", NO_LIMITS, NULL, 0, "leave the memory probes out", 0},
     {"no-textbook", NO_TEXTBOOK, NULL, 0, "leave the textbook loop out", 0},
     {"reps", REPS, "N", 0, "repetitions of each contest; default as many as fit --min-time, at least 11", 0},
@@ -56,6 +56,19 @@ static void parse_ops(options *o, const char *list, struct argp_state *state)
         while (op < OPERATIONS && strcmp(word, operation_name((operation)op))) op++;
         if (op == OPERATIONS) argp_error(state, "no operation is called %s", word);
         o->ops[op] = true;
+    }
+    free(copy);
+}
+
+static void parse_dtypes(options *o, const char *list, struct argp_state *state)
+{
+    char *copy = strdup(list), *rest = NULL;
+    memset(o->dtypes, 0, sizeof o->dtypes);
+    for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+        int type = 0;
+        while (type < TYPES && strcmp(word, type_name(all_types[type]))) type++;
+        if (type == TYPES) argp_error(state, "no dtype is called %s", word);
+        o->dtypes[type] = true;
     }
     free(copy);
 }
@@ -83,11 +96,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'S':
         if (!shapes_add(&o->shapes, value)) argp_error(state, "no suite is called %s", value);
         break;
-    case 'd':
-        o->f32 = strstr(value, "f32") != NULL;
-        o->f64 = strstr(value, "f64") != NULL;
-        if (!o->f32 && !o->f64) argp_error(state, "no dtype is called %s", value);
-        break;
+    case 'd': parse_dtypes(o, value, state); break;
     case 't': parse_threads(o, value, state); break;
     case PEER:
         if (strcmp(value, "onednn")) argp_error(state, "no peer is called %s", value);
@@ -193,7 +202,7 @@ static void run_one(results *all, const options *o, FILE *csv, operation op, bno
     const verdict v = run_match(&r, o, op, dtype, s, threads);
     if (v != MATCH_DONE) {
         char text[64];
-        printf("%-9s %-4s %-15s %2d no time: %s\n", operation_name(op), dtype_name(dtype), shape_text(s, text), threads,
+        printf("%-9s %-4s %-15s %2d no time: %s\n", operation_name(op), type_name(dtype), shape_text(s, text), threads,
                v == MATCH_WRONG_ANSWER ? "wrong answer" : "a probe is slower than memcpy");
         all->failures++;
         return;
@@ -231,9 +240,15 @@ static FILE *open_csv(const options *o)
 
 int main(int argc, char **argv)
 {
-    options o = {
-        .ops = {[FORWARD] = true, [BACKWARD] = true}, .f32 = true, .threads = {machine_cpus()}, .thread_counts = 1};
-    o.match = (match_options){.limits = true, .textbook = true, .seconds = 1, .last_level = machine_last_level()};
+    options o = {.ops = {[FORWARD] = true, [BACKWARD] = true},
+                 .dtypes = {[BNORM_F32] = true},
+                 .threads = {machine_cpus()},
+                 .thread_counts = 1};
+    o.match = (match_options){.limits = true,
+                              .textbook = true,
+                              .seconds = 1,
+                              .last_level = machine_last_level(),
+                              .core_cache = machine_core_cache()};
     const struct argp parser = {
         table,
         parse,
@@ -258,8 +273,8 @@ int main(int argc, char **argv)
     report_machine(stdout, o.match.last_level);
     report_header(stdout);
     results all = {0};
-    if (o.f32) run_ops(&all, &o, csv, BNORM_F32);
-    if (o.f64) run_ops(&all, &o, csv, BNORM_F64);
+    for (int type = 0; type < TYPES; type++)
+        if (o.dtypes[type]) run_ops(&all, &o, csv, all_types[type]);
     report_summary(stdout, all.items, all.count);
     if (csv) fclose(csv);
     free(all.items);

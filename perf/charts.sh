@@ -4,19 +4,22 @@ set -eu
 
 usage() {
     cat <<EOF
-usage: charts.sh [-o DIR] [-d DTYPE] RESULT.csv...
+usage: charts.sh [-o DIR] [-d DTYPE] [-l LAYOUT] RESULT.csv...
   RESULT.csv  of bnorm-bench --csv and of peers.py; rows with the most threads and the first instruction set are drawn
   -o DIR      where the pictures go (default: beside the first result)
-  -d DTYPE    f32 (the default) or f64
+  -d DTYPE    f32 (the default), f64, bf16 or f16
+  -l LAYOUT   nchw: images channels first; nhwc (the default): channels last, and matrices
 EOF
 }
 
 out=
 dtype=f32
+layout=nhwc
 while [ $# -gt 0 ]; do
     case $1 in
     -o) out=$2; shift 2 ;;
     -d) dtype=$2; shift 2 ;;
+    -l) layout=$2; shift 2 ;;
     -h | --help) usage; exit 0 ;;
     *) break ;;
     esac
@@ -29,16 +32,22 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cpu=$(sed -n 's/^# cpu: //p' "$1" | head -n 1 | tr -d "'\"")
 
-# op peer shape threads isa median ratio share q1 q3, one line a row; "-" for what is empty
+# op peer shape threads isa median ratio share q1 q3 arrays, one line a row; "-" for what is empty. The rival's blocked
+# layout is one more peer, in a line of its own without a share.
 for file; do
-    grep -v '^#' "$file" | awk -F, -v dtype="$dtype" '
+    grep -v '^#' "$file" | awk -F, -v dtype="$dtype" -v layout="$layout" '
         function cell(name) { v = (name in at) ? $at[name] : ""; gsub(/ /, "_", v); return v == "" ? "-" : v }
         NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-        $at["dtype"] == dtype {
+        $at["dtype"] == dtype && ($at["layout"] == "nchw") == (layout == "nchw") {
             print cell("op"), cell("peer"), cell("shape"), cell("threads"), cell("isa"), cell("median_ms"),
-                cell("peer_ratio"), cell("share"), cell("share_q1"), cell("share_q3"), cell("arrays"), cell("layout") }'
+                cell("peer_ratio"), cell("share"), cell("share_q1"), cell("share_q3"), cell("arrays")
+            if (cell("blocked_ratio") != "-")
+                print cell("op"), cell("blocked"), cell("shape"), cell("threads"), cell("isa"), cell("median_ms"),
+                    cell("blocked_ratio"), "- - - -" }'
 done >"$work/rows"
-[ -s "$work/rows" ] || { echo "charts.sh: no rows of $dtype" >&2; exit 1; }
+[ -s "$work/rows" ] || { echo "charts.sh: no rows of $dtype, $layout" >&2; exit 1; }
+prefix=
+[ "$layout" = nchw ] && prefix=nchw-
 threads=$(awk '$4 > most { most = $4 } END { print most }' "$work/rows")
 isa=$(awk -v t="$threads" '$4 == t { print $5; exit }' "$work/rows")
 awk -v t="$threads" -v isa="$isa" '$4 == t && $5 == isa' "$work/rows" >"$work/chosen"
@@ -47,7 +56,7 @@ begin() {
     echo "set terminal svg size 1100,560 dynamic background 'white' font 'sans,13'"
     echo "set output '$work/picture.svg'"
     echo "set title \"$1\" noenhanced"
-    echo "set label 1 '$cpu; $threads threads, $isa, $dtype' at screen 0.5,0.02 center noenhanced font ',10'"
+    echo "set label 1 '$cpu; $threads threads, $isa, $dtype, $layout' at screen 0.5,0.02 center noenhanced font ',10'"
     echo 'set bmargin 9; set grid y; set key top left noenhanced; set xtics rotate by 40 right noenhanced'
 }
 
@@ -86,7 +95,7 @@ for op in forward inference backward; do
             done <"$work/peers"
             echo
         } >"$work/plot"
-        draw "$out/peers-$op.svg"
+        draw "$out/peers-$prefix$op.svg"
     fi
 
     # Share of the limit, with quartiles.
@@ -99,6 +108,6 @@ for op in forward inference backward; do
             echo 'set arrow from graph 0, first 1 to graph 1, first 1 nohead dashtype 2'
             echo "plot '$work/share' using 1:3:xtic(2) with boxes, '' using 1:3:4:5 with yerrorbars pointtype 0 linecolor 'black'"
         } >"$work/plot"
-        draw "$out/share-$op.svg"
+        draw "$out/share-$prefix$op.svg"
     fi
 done

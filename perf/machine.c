@@ -104,3 +104,10 @@ size_t machine_last_level(void)
         if (instances[level]) last = kilobytes[level] * instances[level];
     return last * 1024;
 }
+
+size_t machine_core_cache(void)
+{
+    size_t kilobytes[8] = {0}, instances[8] = {0};
+    add_caches(kilobytes, instances);
+    return 1024 * (instances[2] ? kilobytes[2] : 512);
+}

@@ -16,4 +16,7 @@ const char *machine_caches(void);
 /* Bytes of all the last-level caches together; 32 MB where the system does not say. */
 size_t machine_last_level(void);
 
+/* Bytes of a core's second-level cache; 512 KB where the system does not say. */
+size_t machine_core_cache(void);
+
 #endif

@@ -3,6 +3,7 @@
 #define MATCH_H
 
 #include "harness.h"
+#include "peer.h"
 #include "probes.h"
 #include "work.h"
 
@@ -11,8 +12,14 @@ typedef struct match_options {
     bool weak;          /* the run on one thread, which speed-up refers to, gets 1/threads of the rows */
     double seconds;     /* to spend on timing */
     size_t repetitions; /* 0: as many as fit */
-    size_t last_level;  /* bytes of cache */
+    size_t last_level;  /* bytes of cache, */
+    size_t core_cache;  /* of all cores and of one */
 } match_options;
+
+/* One of the rival's forms; NAN where it does not take part. */
+typedef struct rival {
+    spread time, over, over_read_after; /* seconds, time / bnorm's, both followed by reading the output */
+} rival;
 
 typedef struct result {
     operation op;
@@ -20,7 +27,9 @@ typedef struct result {
     shape shape;
     int threads;
     char isa[16];
-    bool streamed; /* the arrays together exceed twice the last-level cache */
+    bool streamed;  /* the arrays together exceed twice the last-level cache */
+    bool resident;  /* channels first, and x of one channel, with dy in a backward pass, fits in a core's cache */
+    char limit[32]; /* the names of its probes */
     size_t repetitions;
     double interruptions; /* by other processes, per second: many make the times doubtful */
     spread time;          /* seconds; what follows is NAN where it was not measured */
@@ -29,8 +38,9 @@ typedef struct result {
     spread over_textbook; /* time of the textbook loop / time */
     spread share;         /* time of the limit / time */
     spread read_after;    /* seconds, with reading the output afterwards */
-    spread peer_time, over_peer, over_peer_read_after;
-    double probes[PROBES]; /* medians, seconds */
+    rival peers[PEER_FORMS];
+    spread f32_time, over_f32; /* of 16 bits: bnorm on the same shape in f32, seconds and time / this time */
+    double probes[PROBES];     /* medians, seconds */
 } result;
 
 typedef enum verdict { MATCH_DONE, MATCH_WRONG_ANSWER, MATCH_SLOW_PROBE } verdict;

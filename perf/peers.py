@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """bnorm beside NumPy (the notebook's function) and PyTorch, in one process, repetition by repetition.
 
-Prints CSV in bnorm-bench's columns, one row for each shape and peer; `peer_ratio` is the peer's time over bnorm's, in
+Prints CSV, its columns named as bnorm-bench's, one row for each shape and peer; `peer_ratio` is the peer's time over bnorm's, in
 the same repetition. A table goes to stderr. Calls go by way of ctypes, which costs bnorm some 0.3 us a call; the peers
 pay for their own way from Python, and NumPy and PyTorch allocate their outputs in every call, as their users do.
 
     perf/peers.py build-perf/lib/libbnorm.so --threads 2 > results.csv
+    perf/peers.py build-perf/lib/libbnorm.so --threads 2 --shapes resnet50 --layout nchw > images.csv
 """
 import argparse
 import ctypes
@@ -37,7 +38,6 @@ COLUMNS = ("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s
            "repetitions,interruptions_per_s").split(",")
 EPS, RATE = 1e-5, 0.1
 SAMPLE = 25e-6  # seconds that one sample lasts at least
-UNSUPPORTED = "BNORM_UNSUPPORTED"
 
 
 # ---- bnorm -------------------------------------------------------------------------------------------------------
@@ -111,13 +111,7 @@ class Case:
         self.desc = Desc(abi=1, layout=int(self.layout == "nchw"), batch=self.dims[0], features=c, spatial=spatial,
                          eps=EPS, update_rate=RATE, threads=self.threads)
         size = ctypes.c_size_t()
-        status = lib.bnorm_workspace_size(ctypes.byref(self.desc), ctypes.byref(size))
-        text = lib.bnorm_status_string(status).decode()
-        if text == UNSUPPORTED and self.layout == "nhwc":  # no images yet: the matrix of their pixels is the same work
-            self.desc.batch, self.desc.spatial = self.desc.batch * spatial, 1
-            text = lib.bnorm_status_string(
-                lib.bnorm_workspace_size(ctypes.byref(self.desc), ctypes.byref(size))).decode()
-        self.supported = text == "BNORM_OK"
+        self.library.check(lib.bnorm_workspace_size(ctypes.byref(self.desc), ctypes.byref(size)))
         self.workspace = array((size.value + 64,), np.uint8)
         at = lambda a: a.ctypes.data
         self.buffers = Buffers(x=at(self.x), dy=at(self.dy), gamma=at(self.gamma), beta=at(self.beta), y=at(self.y),
@@ -127,8 +121,6 @@ class Case:
                                workspace_size=size.value)
 
     def bnorm(self, op):
-        if not self.supported:
-            return None
         lib = self.library.lib
         function = lib.bnorm_forward_training if op == "forward" else lib.bnorm_backward
         desc, buffers = ctypes.byref(self.desc), ctypes.byref(self.buffers)
@@ -228,31 +220,27 @@ def peer_calls(case, op):
 
 def row(case, op, text, ours, peer, theirs):
     values = dict.fromkeys(COLUMNS, "")
+    q1, median, q3 = quartiles(ours)
+    r1, ratio, r3 = quartiles([t / o for t, o in zip(theirs, ours)])
     values.update(op=op, layout=case.layout, dtype="f32", shape=text, threads=case.threads, isa=case.library.isa,
-                  peer=peer, peer_ms=f"{statistics.median(theirs) * 1e3:.6g}", repetitions=len(theirs))
-    if ours:
-        q1, median, q3 = quartiles(ours)
-        values.update(median_ms=f"{median * 1e3:.6g}", best_ms=f"{min(ours) * 1e3:.6g}", q1_ms=f"{q1 * 1e3:.6g}",
-                      q3_ms=f"{q3 * 1e3:.6g}")
-        r1, ratio, r3 = quartiles([t / o for t, o in zip(theirs, ours)])
-        values.update(peer_ratio=f"{ratio:.6g}", peer_ratio_q1=f"{r1:.6g}", peer_ratio_q3=f"{r3:.6g}")
+                  median_ms=f"{median * 1e3:.6g}", best_ms=f"{min(ours) * 1e3:.6g}", q1_ms=f"{q1 * 1e3:.6g}",
+                  q3_ms=f"{q3 * 1e3:.6g}", peer=peer, peer_ms=f"{statistics.median(theirs) * 1e3:.6g}",
+                  peer_ratio=f"{ratio:.6g}", peer_ratio_q1=f"{r1:.6g}", peer_ratio_q3=f"{r3:.6g}",
+                  repetitions=len(theirs))
     return values
 
 
 def run(case, op, text, seconds):
     """Rows, one for each peer. No time is printed for a wrong answer."""
     ours, peers = case.bnorm(op), peer_calls(case, op)
-    if ours:
-        forward = case.bnorm("forward")
-        case.library.check(forward())  # backward needs its saved statistics
-        case.library.check(ours())
-        for name, call in peers:
-            if not case.agrees(op, call()):
-                raise RuntimeError(f"{op} {text}: bnorm and {name} disagree")
+    case.library.check(case.bnorm("forward")())  # backward needs its saved statistics
+    case.library.check(ours())
+    for name, call in peers:
+        if not case.agrees(op, call()):
+            raise RuntimeError(f"bnorm and {name} disagree")
     before, start = interruptions(), time.perf_counter()
-    times = contest(([ours] if ours else []) + [call for _, call in peers], seconds)
+    own, *times = contest([ours] + [call for _, call in peers], seconds)
     busy = (interruptions() - before) / (time.perf_counter() - start)
-    own = times.pop(0) if ours else None
     rows = [row(case, op, text, own, name, theirs) for (name, _), theirs in zip(peers, times)]
     for r in rows:
         r["interruptions_per_s"] = f"{busy:.0f}"
@@ -266,8 +254,7 @@ def geometric_mean(values):
 def print_summary(rows):
     groups = {}
     for r in rows:
-        if r["peer_ratio"]:
-            groups.setdefault((r["op"], r["peer"], r["layout"]), []).append(r)
+        groups.setdefault((r["op"], r["peer"], r["layout"]), []).append(r)
     size = lambda r: math.prod(map(int, r["shape"].split("x")))
     for (op, peer, layout), group in groups.items():
         group.sort(key=size)
@@ -328,7 +315,7 @@ def main():
                 continue
             for r in new:
                 print(",".join(str(r[name]) for name in COLUMNS), flush=True)
-                ours, ratio = (float(r[k] or "nan") for k in ("median_ms", "peer_ratio"))
+                ours, ratio = float(r["median_ms"]), float(r["peer_ratio"])
                 print(f"{op:8} {text:14} {r['peer']:18} bnorm {ours:9.5f} ms   peer {float(r['peer_ms']):9.5f} ms   "
                       f"ratio {ratio:.2f}{'  ! interrupted' if float(r['interruptions_per_s']) > 100 else ''}",
                       file=sys.stderr)

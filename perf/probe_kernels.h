@@ -62,11 +62,12 @@ static void copy_stream(void *to, const void *from, size_t lines)
     STREAM_END();
 }
 
+/* Not zeros: a Zen 4 streams those at 90 GB/s, and anything else at 27. */
 static void write_stream(void *to, size_t lines)
 {
     vector *y = to;
-    const vector zero = {0};
-    EACH_STEP(lines, STREAM(y + i + k, zero), STREAM(y + i, zero));
+    const vector value = (vector){0} + 1.25f;
+    EACH_STEP(lines, STREAM(y + i + k, value), STREAM(y + i, value));
     STREAM_END();
 }
 

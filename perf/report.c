@@ -2,7 +2,7 @@
 
 #include "commit.h"
 #include "machine.h"
-#include "peer.h"
+#include "support/type.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@ void report_machine(FILE *f, size_t last_level)
     fprintf(f, "# caches: %s; last level taken as %zu KB\n", machine_caches(), last_level / 1024);
     fprintf(f, "# compiler: %s\n# flags: %s\n", BENCH_COMPILER, BENCH_FLAGS);
     fprintf(f, "# bnorm: %s, commit %s, isa %s\n", bnorm_version(), BENCH_COMMIT, bnorm_isa());
-    fprintf(f, "# peer: %s; probes: %s\n# date: %s\n", peer_version(), probe_isa(), date);
+    fprintf(f, "# peer: %s; probes: %s\n# date: %s\n", peer_name(PEER_PLAIN), probe_isa(), date);
 }
 
 static const char *layout_name(const shape *s) { return !s->image ? "nc" : s->channels_first ? "nchw" : "nhwc"; }
@@ -28,10 +28,15 @@ static const char *layout_name(const shape *s) { return !s->image ? "nc" : s->ch
 
 void report_csv_header(FILE *f)
 {
-    fputs("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s,speed_up,textbook_ratio,arrays,share,"
-          "share_q1,share_q3,read_after_ms,peer,peer_ms,peer_ratio,peer_ratio_q1,peer_ratio_q3,peer_read_after_ratio,"
-          "repetitions,interruptions_per_s",
+    fputs("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s,speed_up,textbook_ratio,arrays,limit,"
+          "share,share_q1,share_q3,f32_ms,f32_ratio,read_after_ms",
           f);
+    static const char *const peers[PEER_FORMS] = {"peer", "blocked"};
+    for (int form = 0; form < PEER_FORMS; form++) {
+        const char *p = peers[form];
+        fprintf(f, ",%s,%s_ms,%s_ratio,%s_ratio_q1,%s_ratio_q3,%s_read_after_ratio", p, p, p, p, p, p);
+    }
+    fputs(",repetitions,interruptions_per_s", f);
     for (int kind = 0; kind < PROBES; kind++) fprintf(f, ",%s_ms", probe_name((probe_kind)kind));
     fputc('\n', f);
 }
@@ -45,10 +50,20 @@ static void number(FILE *f, double value)
         fprintf(f, ",%.6g", value);
 }
 
+static void csv_rival(FILE *f, const rival *r, peer_form form)
+{
+    fprintf(f, ",%s", isnan(r->time.median) ? "" : peer_name(form));
+    number(f, r->time.median * 1e3);
+    number(f, r->over.median);
+    number(f, r->over.q1);
+    number(f, r->over.q3);
+    number(f, r->over_read_after.median);
+}
+
 void report_csv(FILE *f, const result *r)
 {
     char text[64];
-    fprintf(f, "%s,%s,%s,%s,%d,%s", operation_name(r->op), layout_name(&r->shape), dtype_name(r->dtype),
+    fprintf(f, "%s,%s,%s,%s,%d,%s", operation_name(r->op), layout_name(&r->shape), type_name(r->dtype),
             shape_text(&r->shape, text), r->threads, r->isa);
     number(f, r->time.median * 1e3);
     number(f, r->time.best * 1e3);
@@ -57,17 +72,14 @@ void report_csv(FILE *f, const result *r)
     number(f, r->bandwidth * 1e-9);
     number(f, r->speed_up.median);
     number(f, r->over_textbook.median);
-    fprintf(f, ",%s", r->streamed ? "memory" : "cache");
+    fprintf(f, ",%s,%s", r->streamed ? "memory" : "cache", r->limit);
     number(f, r->share.median);
     number(f, r->share.q1);
     number(f, r->share.q3);
+    number(f, r->f32_time.median * 1e3);
+    number(f, r->over_f32.median);
     number(f, r->read_after.median * 1e3);
-    fprintf(f, ",%s", isnan(r->peer_time.median) ? "" : peer_version());
-    number(f, r->peer_time.median * 1e3);
-    number(f, r->over_peer.median);
-    number(f, r->over_peer.q1);
-    number(f, r->over_peer.q3);
-    number(f, r->over_peer_read_after.median);
+    for (int form = 0; form < PEER_FORMS; form++) csv_rival(f, &r->peers[form], (peer_form)form);
     fprintf(f, ",%zu,%.0f", r->repetitions, r->interruptions);
     for (int kind = 0; kind < PROBES; kind++) number(f, r->probes[kind] * 1e3);
     fputc('\n', f);
@@ -78,8 +90,9 @@ void report_csv(FILE *f, const result *r)
 
 void report_header(FILE *f)
 {
-    fprintf(f, "%-9s %-4s %-15s %2s %-7s %10s %7s  %-18s %7s %9s %9s %9s %9s\n", "op", "type", "shape", "th", "isa",
-            "median ms", "GB/s", "share [quartiles]", "x1 thr", "textbook", "peer ms", "x peer", "+read y");
+    fprintf(f, "%-9s %-4s %-15s %2s %-7s %10s %7s  %-19s %7s %7s %9s %9s %7s %7s %7s\n", "op", "type", "shape", "th",
+            "isa", "median ms", "GB/s", "share [quartiles]", "x1 thr", "x f32", "textbook", "peer ms", "x peer",
+            "+read y", "blocked");
 }
 
 /* Right-aligned, "-" where nothing was measured. */
@@ -97,19 +110,21 @@ static const double BUSY = 100;
 void report_line(FILE *f, const result *r)
 {
     char text[64], of_limit[32] = "-";
-    fprintf(f, "%-9s %-4s %-15s %2d %-7s", operation_name(r->op), dtype_name(r->dtype), shape_text(&r->shape, text),
+    fprintf(f, "%-9s %-4s %-15s %2d %-7s", operation_name(r->op), type_name(r->dtype), shape_text(&r->shape, text),
             r->threads, r->isa);
     cell(f, 10, "%.5f", r->time.median * 1e3);
     cell(f, 7, "%.1f", r->bandwidth * 1e-9);
     if (!isnan(r->share.median))
-        snprintf(of_limit, sizeof of_limit, "%.2f [%.2f %.2f]%s", r->share.median, r->share.q1, r->share.q3,
-                 r->streamed ? " m" : " c");
-    fprintf(f, "  %-18s", of_limit);
+        snprintf(of_limit, sizeof of_limit, "%.2f [%.2f %.2f] %s%s", r->share.median, r->share.q1, r->share.q3,
+                 r->streamed ? "m" : "c", r->resident ? "2" : "");
+    fprintf(f, "  %-19s", of_limit);
     cell(f, 7, "%.2f", r->speed_up.median);
+    cell(f, 7, "%.2f", r->over_f32.median);
     cell(f, 9, "%.1f", r->over_textbook.median);
-    cell(f, 9, "%.5f", r->peer_time.median * 1e3);
-    cell(f, 9, "%.2f", r->over_peer.median);
-    cell(f, 9, "%.2f", r->over_peer_read_after.median);
+    cell(f, 9, "%.5f", r->peers[PEER_PLAIN].time.median * 1e3);
+    cell(f, 7, "%.2f", r->peers[PEER_PLAIN].over.median);
+    cell(f, 7, "%.2f", r->peers[PEER_PLAIN].over_read_after.median);
+    cell(f, 7, "%.2f", r->peers[PEER_BLOCKED].over.median);
     if (r->interruptions > BUSY) fprintf(f, "  ! interrupted %.0f times a second", r->interruptions);
     fputc('\n', f);
     fflush(f);
@@ -126,12 +141,25 @@ static double share(const result *r) { return r->share.median; }
 static double share_in_memory(const result *r) { return r->streamed ? r->share.median : NAN; }
 static double speed_up(const result *r) { return r->threads > 1 ? r->speed_up.median : NAN; }
 static double over_textbook(const result *r) { return r->over_textbook.median; }
-static double over_peer(const result *r) { return r->over_peer.median; }
-static double over_peer_read_after(const result *r) { return r->over_peer_read_after.median; }
+static double over_peer(const result *r) { return r->peers[PEER_PLAIN].over.median; }
+static double over_peer_read_after(const result *r) { return r->peers[PEER_PLAIN].over_read_after.median; }
+static double over_blocked(const result *r) { return r->peers[PEER_BLOCKED].over.median; }
+static double over_blocked_read_after(const result *r) { return r->peers[PEER_BLOCKED].over_read_after.median; }
+static double over_f32(const result *r) { return r->over_f32.median; }
+static double over_f32_in_memory(const result *r) { return r->streamed ? r->over_f32.median : NAN; }
+static double share_resident(const result *r) { return r->resident ? r->share.median : NAN; }
 
-static const column columns[] = {{"share of the limit", share}, {"the same, beyond the cache", share_in_memory},
-                                 {"over one thread", speed_up}, {"over the textbook loop", over_textbook},
-                                 {"over the peer", over_peer},  {"the same, with reading y", over_peer_read_after}};
+static const column columns[] = {{"share of the limit", share},
+                                 {"the same, beyond the cache", share_in_memory},
+                                 {"the same, channels in L2", share_resident},
+                                 {"over one thread", speed_up},
+                                 {"over itself in f32", over_f32},
+                                 {"the same, beyond the cache", over_f32_in_memory},
+                                 {"over the textbook loop", over_textbook},
+                                 {"over the peer", over_peer},
+                                 {"the same, with reading y", over_peer_read_after},
+                                 {"over the peer, blocked", over_blocked},
+                                 {"the same, with reading y", over_blocked_read_after}};
 
 static int by_size(const void *a, const void *b)
 {
@@ -166,7 +194,7 @@ static void summarise(FILE *f, const result **rows, size_t count)
 {
     qsort(rows, count, sizeof *rows, by_size);
     fprintf(f, "\n%s %s, %d thread%s, %zu shapes: geometric means\n", operation_name(rows[0]->op),
-            dtype_name(rows[0]->dtype), rows[0]->threads, rows[0]->threads > 1 ? "s" : "", count);
+            type_name(rows[0]->dtype), rows[0]->threads, rows[0]->threads > 1 ? "s" : "", count);
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         const result *worst = worst_of(rows, count, columns[i].value);
         if (!worst) continue;

@@ -1,5 +1,7 @@
 #include "textbook.h"
 
+#include "support/type.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,8 @@
 #define RUN  run_f64
 #include "textbook_loops.h"
 
+bool textbook_has(const work *w) { return type_size(w->dtype) > 2 && !w->shape.channels_first; }
+
 void textbook_run(const work *w, double *scratch)
 {
     if (w->dtype == BNORM_F64)
@@ -25,9 +29,11 @@ void textbook_run(const work *w, double *scratch)
 
 /* ---- The judge --------------------------------------------------------------------------------------------------- */
 
-static long double at(const work *w, const void *a, size_t i)
+static long double at(const work *w, const void *a, size_t i) { return type_get(w->dtype, a, i); }
+
+static long double parameter(const work *w, const void *a, size_t j)
 {
-    return w->dtype == BNORM_F64 ? (long double)((const double *)a)[i] : (long double)((const float *)a)[i];
+    return type_get(parameter_type(w->dtype), a, j);
 }
 
 /* Where column j of row i lies; a row is a pixel of an image. */
@@ -66,8 +72,8 @@ static void given_statistics(const work *w, column_sums *columns)
             s->mean = w->buffers.mean[j];
             s->invstd = w->buffers.invstd[j];
         } else {
-            s->mean = at(w, w->buffers.running_mean, j);
-            s->invstd = 1 / sqrtl(at(w, w->buffers.running_var, j) + (long double)w->desc.eps);
+            s->mean = parameter(w, w->buffers.running_mean, j);
+            s->invstd = 1 / sqrtl(parameter(w, w->buffers.running_var, j) + (long double)w->desc.eps);
         }
     }
 }
@@ -107,6 +113,16 @@ static long double tolerance(const work *w, bool loose)
     return 16 * (w->dtype == BNORM_F64 ? 0x1p-53L : 0x1p-24L) + (long double)w->rows * 0x1p-64L;
 }
 
+/* What an element of 16 bits may be wrong by beyond that: half an ulp, or half of the least subnormal number. */
+static long double rounding(const work *w, long double value)
+{
+    switch (w->dtype) {
+    case BNORM_BF16: return 0x1p-8L * fabsl(value) + 0x1p-134L;
+    case BNORM_F16: return 0x1p-11L * fabsl(value) + 0x1p-25L;
+    default: return 0;
+    }
+}
+
 static bool near(const char *who, const char *what, size_t i, size_t j, long double is, long double want,
                  long double bound)
 {
@@ -120,19 +136,21 @@ static bool row_agrees(const work *w, const char *who, const column_sums *column
 {
     for (size_t j = 0; j < w->features; j++) {
         const column_sums *s = &columns[j];
-        const long double gamma = at(w, w->buffers.gamma, j);
+        const long double gamma = parameter(w, w->buffers.gamma, j);
         const long double xhat = (at(w, w->buffers.x, place(w, i, j)) - s->mean) * s->invstd;
         if (w->op == BACKWARD) {
             const long double m = (long double)w->rows, dy = at(w, w->buffers.dy, place(w, i, j));
             const long double want = gamma * s->invstd * (dy - s->dy / m - xhat * s->dy_xhat / m);
             const long double made_of =
                 fabsl(gamma * s->invstd) * (fabsl(dy) + (s->abs_dy + fabsl(xhat) * s->abs_dy_xhat) / m);
-            if (!near(who, "dx", i, j, at(w, w->buffers.dx, place(w, i, j)), want, unit * made_of)) return false;
+            const long double bound = unit * made_of + rounding(w, fabsl(want) + unit * made_of);
+            if (!near(who, "dx", i, j, at(w, w->buffers.dx, place(w, i, j)), want, bound)) return false;
         } else {
-            const long double beta = at(w, w->buffers.beta, j);
+            const long double beta = parameter(w, w->buffers.beta, j);
+            const long double want = gamma * xhat + beta;
             const long double made_of = fabsl(gamma) * (1 + fabsl(xhat)) + fabsl(beta);
-            if (!near(who, "y", i, j, at(w, w->buffers.y, place(w, i, j)), gamma * xhat + beta, unit * made_of))
-                return false;
+            const long double bound = unit * made_of + rounding(w, fabsl(want) + unit * made_of);
+            if (!near(who, "y", i, j, at(w, w->buffers.y, place(w, i, j)), want, bound)) return false;
         }
     }
     return true;
@@ -158,9 +176,9 @@ static bool gradients_agree(const work *w, const char *who, const column_sums *c
 {
     for (size_t j = 0; j < w->features; j++) {
         const column_sums *s = &columns[j];
-        if (!near(who, "dbeta", 0, j, at(w, w->buffers.dbeta, j), s->dy, unit * (fabsl(s->dy) + s->abs_dy)))
+        if (!near(who, "dbeta", 0, j, parameter(w, w->buffers.dbeta, j), s->dy, unit * (fabsl(s->dy) + s->abs_dy)))
             return false;
-        if (!near(who, "dgamma", 0, j, at(w, w->buffers.dgamma, j), s->dy_xhat,
+        if (!near(who, "dgamma", 0, j, parameter(w, w->buffers.dgamma, j), s->dy_xhat,
                   unit * (fabsl(s->dy_xhat) + s->abs_dy_xhat)))
             return false;
     }

@@ -6,6 +6,7 @@
 
 /* What a C programmer would write, channels last: whole rows at a time, statistics in double. Writes y (and mean,
  * invstd), or dx, dgamma and dbeta. `scratch` holds 2 * features doubles. */
+bool textbook_has(const work *w); /* f32 and f64, channels last */
 void textbook_run(const work *w, double *scratch);
 
 /* Whether y, or dx, dgamma and dbeta, are the formulas' values for x (and dy, and mean and invstd, in a backward pass),

@@ -11,12 +11,6 @@ const char *operation_name(operation op)
     return names[op];
 }
 
-const char *dtype_name(bnorm_dtype dtype)
-{
-    static const char *const names[] = {"f32", "f64", "bf16", "f16"};
-    return names[dtype];
-}
-
 bnorm_desc work_describe(bnorm_dtype dtype, const shape *s, int threads)
 {
     const bnorm_layout layout = s->channels_first ? BNORM_CHANNELS_FIRST : BNORM_CHANNELS_LAST;
@@ -25,19 +19,12 @@ bnorm_desc work_describe(bnorm_dtype dtype, const shape *s, int threads)
     return d;
 }
 
-static void fill(bnorm_dtype dtype, void *a, size_t count, double mean, double deviation, unsigned seed)
-{
-    if (dtype == BNORM_F64)
-        fill_f64(a, count, mean, deviation, seed);
-    else
-        fill_f32(a, count, mean, deviation, seed);
-}
+bnorm_dtype parameter_type(bnorm_dtype dtype) { return dtype == BNORM_F64 ? BNORM_F64 : BNORM_F32; }
 
-static void *filled(const work *w, size_t count, double mean, double deviation, unsigned seed)
+static void *filled(const work *w, bnorm_dtype type, size_t count, double mean, double deviation, unsigned seed)
 {
-    const size_t bytes = count * (w->dtype == BNORM_F64 ? sizeof(double) : sizeof(float));
-    void *a = array_create(bytes, w->threads);
-    fill(w->dtype, a, count, mean, deviation, seed);
+    void *a = array_create(count * type_size(type), w->threads);
+    fill(type, a, count, mean, deviation, seed);
     return a;
 }
 
@@ -45,20 +32,19 @@ void work_create(work *w, operation op, bnorm_dtype dtype, const shape *s, int t
 {
     const size_t c = s->c, count = shape_elements(s);
     *w = (work){.op = op, .dtype = dtype, .shape = *s, .rows = shape_rows(s), .features = c, .threads = threads};
-    w->bytes = count * (dtype == BNORM_F64 ? sizeof(double) : sizeof(float));
+    const bnorm_dtype parameter = parameter_type(dtype);
+    w->bytes = count * type_size(dtype);
     w->desc = work_describe(dtype, s, threads);
     bnorm_buffers *b = &w->buffers;
-    b->x = filled(w, count, 3, 1, 1);
-    b->gamma = filled(w, c, 1, 0.2, 2);
-    b->beta = filled(w, c, 0, 1, 3);
-    b->running_mean = filled(w, c, 3, 0.1, 4);
-    b->running_var = filled(w, c, 1, 0.1, 5);
-    b->mean = array_create(c * sizeof(double), threads);
-    b->invstd = array_create(c * sizeof(double), threads);
-    fill_f64(b->mean, c, 3, 0.1, 6);
-    fill_f64(b->invstd, c, 1, 0.1, 7);
+    b->x = filled(w, dtype, count, 3, 1, 1);
+    b->gamma = filled(w, parameter, c, 1, 0.2, 2);
+    b->beta = filled(w, parameter, c, 0, 1, 3);
+    b->running_mean = filled(w, parameter, c, 3, 0.1, 4);
+    b->running_var = filled(w, parameter, c, 1, 0.1, 5);
+    b->mean = filled(w, BNORM_F64, c, 3, 0.1, 6);
+    b->invstd = filled(w, BNORM_F64, c, 1, 0.1, 7);
     if (op == BACKWARD) {
-        b->dy = filled(w, count, 0.1, 1, 8);
+        b->dy = filled(w, dtype, count, 0.1, 1, 8);
         b->dx = array_create(w->bytes, threads);
         b->dgamma = array_create(c * sizeof(double), threads);
         b->dbeta = array_create(c * sizeof(double), threads);

@@ -9,7 +9,9 @@
 typedef enum operation { FORWARD, INFERENCE, BACKWARD, OPERATIONS } operation;
 
 const char *operation_name(operation op);
-const char *dtype_name(bnorm_dtype dtype);
+
+/* Of gamma, beta, running statistics, dgamma and dbeta. */
+bnorm_dtype parameter_type(bnorm_dtype dtype);
 
 typedef struct work {
     operation op;

@@ -193,14 +193,15 @@ CASE(forward, images)
             }
 }
 
-/* NaN and infinities stay in their feature: no other column changes a bit, forward or backward. */
+/* NaN and infinities stay in their feature: no other column changes a bit, forward or backward. At ratio 0 no column
+ * cancels, so that none is summed again but the one with the poison. */
 static void check_poison(const bnorm_desc *d, size_t column, double poison, size_t row)
 {
     describe("%zu x %zu x %zu %s, channels %s: %g at %zu, %zu", d->batch, d->features, d->spatial, type_name(d->dtype),
              layout_name(d->layout), poison, row, column);
     struct problem clean = problem_make(d, 0), poisoned = problem_make(d, 0);
-    problem_fill(&clean, &(struct input){.pattern = RANDOM});
-    problem_fill(&poisoned, &(struct input){.pattern = RANDOM});
+    problem_fill(&clean, &(struct input){.pattern = RANDOM, .one_ratio = true});
+    problem_fill(&poisoned, &(struct input){.pattern = RANDOM, .one_ratio = true});
     array_put(&poisoned.arrays[X], row, column, poison);
     for (int o = 0; o < OPERATIONS; o++) {
         CHECK(problem_run(&clean, o) == BNORM_OK, "%s", operation_name(o));

@@ -132,6 +132,28 @@ CASE(layer, images_and_strides)
         for (int l = 0; l < LAYOUTS; l++) check_image(bnorm_image(all_types[t], all_layouts[l], 3, 5, 12));
 }
 
+/* The same statuses as of the plain calls. One image of one pixel is one value, of more pixels it is not. */
+CASE(layer, statuses_of_images)
+{
+    for (int kind = 0; kind < LAYOUTS * 2; kind++) {
+        const size_t pixels = kind / LAYOUTS ? 3 : 1;
+        const bnorm_desc d = bnorm_image(BNORM_F32, all_layouts[kind % LAYOUTS], 0, 2, pixels);
+        float x[] = {1, 2, 3, 5, 8, 13}, y[6], dx[6];
+        const float dy[] = {1, 0, -1, 2, 1, 1};
+        bnorm_layer *layer = NULL;
+        describe("channels %s, %zu pixels", layout_name(d.layout), pixels);
+        CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
+        if (!layer) return;
+        CHECK(bnorm_layer_forward(layer, 1, x, y, true) == (pixels == 1 ? BNORM_ONE_VALUE : BNORM_OK), "one image");
+        CHECK(bnorm_layer_backward(layer, x, dy, dx) == (pixels == 1 ? BNORM_NULL : BNORM_OK), "of one image");
+        CHECK(bnorm_layer_forward(layer, SIZE_MAX / 4, x, y, true) == BNORM_OVERFLOW, "too many images");
+        CHECK(bnorm_layer_forward(layer, 1, x, x + 1, false) == BNORM_OVERLAP, "y one beside x");
+        CHECK(bnorm_layer_forward(layer, 3 / pixels, x, x, true) == BNORM_OK, "in place");
+        CHECK(bnorm_layer_backward(layer, x, dy, dx) == BNORM_X_OVERWRITTEN, "x is gone");
+        bnorm_layer_destroy(layer);
+    }
+}
+
 CASE(layer, backward_belongs_to_the_last_training_forward)
 {
     const float x[] = {1, 2, 3, 5, 8, 13}, dy[] = {1, 0, -1, 2, 1, 1};

@@ -87,7 +87,7 @@ static bnorm_status image_slices(bnorm_desc d, size_t x, size_t y, bool backward
 {
     const bool first = d.layout == BNORM_CHANNELS_FIRST;
     const size_t size = type_size(d.dtype), run = first ? d.spatial : 1, stride = CHANNELS * run;
-    uint64_t memory[MOST_VALUES], before[MOST_VALUES], elsewhere[MOST_VALUES]; /* room for any type */
+    uint64_t memory[MOST_VALUES] = {0}, before[MOST_VALUES], elsewhere[MOST_VALUES]; /* room for any type */
     unsigned char *const bytes = (unsigned char *)memory;
     float gamma[CHANNELS], other_gamma[CHANNELS];
     double mean[CHANNELS] = {0}, invstd[CHANNELS] = {1, 1, 1, 1, 1, 1};
@@ -169,9 +169,9 @@ CASE(overlap, elements_of_images)
 }
 
 /* Every array that a call writes, laid over every other that it uses: first on first, last on first, first on last. */
-static void check_pairs(enum operation operation, const enum array_name *written, const enum array_name *used)
+static void check_pairs(bnorm_desc d, enum operation operation, const enum array_name *written,
+                        const enum array_name *used)
 {
-    const bnorm_desc d = bnorm_matrix(BNORM_F64, 9, 4);
     struct problem p = problem_make(&d, 0);
     problem_fill(&p, &(struct input){.pattern = RANDOM});
     problem_fill_saved_statistics(&p);
@@ -201,8 +201,8 @@ static void check_pairs(enum operation operation, const enum array_name *written
                                        (written[i] == DX && used[j] == DY));
                 if (in_place) continue;
                 *pointers[written[i]] = there + shifts[s] * 8;
-                describe("%s: array %d written, laid over array %d at %td", operation_name(operation), written[i],
-                         used[j], shifts[s]);
+                describe("%s, channels %s, %zu pixels: array %d written, laid over array %d at %td",
+                         operation_name(operation), layout_name(d.layout), d.spatial, written[i], used[j], shifts[s]);
                 const bnorm_status status = call(operation, &d, &p.buffers);
                 CHECK(status == BNORM_OVERLAP, "%s", bnorm_status_string(status));
                 p.buffers = sound;
@@ -220,9 +220,13 @@ CASE(overlap, every_pair)
     static const enum array_name inference_used[] = {X, GAMMA, BETA, RUNNING_MEAN, RUNNING_VAR, ARRAYS};
     static const enum array_name backward[] = {DX, DGAMMA, DBETA, ARRAYS};
     static const enum array_name backward_used[] = {X, DY, GAMMA, MEAN, INVSTD, DX, DGAMMA, DBETA, ARRAYS};
-    check_pairs(TRAINING, training, training_used);
-    check_pairs(INFERENCE, inference, inference_used);
-    check_pairs(BACKWARD, backward, backward_used);
+    const bnorm_desc all[] = {bnorm_matrix(BNORM_F64, 9, 4), bnorm_image(BNORM_F64, BNORM_CHANNELS_LAST, 3, 4, 5),
+                              bnorm_image(BNORM_F64, BNORM_CHANNELS_FIRST, 3, 4, 5)};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        check_pairs(all[i], TRAINING, training, training_used);
+        check_pairs(all[i], INFERENCE, inference, inference_used);
+        check_pairs(all[i], BACKWARD, backward, backward_used);
+    }
 }
 
 /* Arrays that are only read may be one array; and what a call does not use may lie anywhere. */
@@ -253,10 +257,10 @@ CASE(overlap, allowed)
 }
 
 /* Scratch is written too. */
-CASE(overlap, workspace)
+static void check_workspace(bnorm_desc d)
 {
-    const bnorm_desc d = bnorm_matrix(BNORM_F32, 50000, 4);
     size_t bytes = 0;
+    describe("channels %s, %zu pixels", layout_name(d.layout), d.spatial);
     CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OK && bytes > 0, "%zu bytes", bytes);
     struct problem p = problem_make(&d, 0);
     problem_fill(&p, &(struct input){.pattern = RANDOM});
@@ -274,6 +278,13 @@ CASE(overlap, workspace)
         }
     problem_check_unchanged(&p);
     problem_free(&p);
+}
+
+CASE(overlap, workspace)
+{
+    check_workspace(bnorm_matrix(BNORM_F32, 50000, 4));
+    check_workspace(bnorm_image(BNORM_F32, BNORM_CHANNELS_LAST, 1000, 4, 49));
+    check_workspace(bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1000, 4, 49));
 }
 
 /* An empty batch has no elements that could be shared, and so does an array of NULL. */

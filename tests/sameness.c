@@ -1,21 +1,18 @@
 /* The same bits, whatever changes around the values: threads, strides, alignment, in place, workspace, optional
  * outputs, surroundings, instruction set. */
 #include "support/check.h"
+#include "support/control_word.h"
 #include "support/variant.h"
 
 #include "isa/select.h"
 #include "parallel/parallel.h"
 #include "plan/plan.h"
 
-#include <fenv.h>
-#include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -99,42 +96,6 @@ CASE(sameness, threads_channels_first)
         }
 }
 
-/* ---- the committed hashes -----------------------------------------------------------------------------------------
- */
-
-#include "hashes.h"
-
-static uint64_t hash_of(const struct digests *d)
-{
-    const uint64_t all[] = {d->training_y,  d->inference_y, d->mean,   d->invstd, d->running_mean,
-                            d->running_var, d->dx,          d->dgamma, d->dbeta};
-    uint64_t h = 0xcbf29ce484222325; /* FNV-1a, by words */
-    for (size_t i = 0; i < LENGTH(all); i++) h = (h ^ all[i]) * 0x100000001b3;
-    return h;
-}
-
-/* Shape by shape, so that a change of bits says where it is; then everything. */
-CASE(sameness, committed_hashes)
-{
-    for (size_t i = 0; i < LENGTH(hashes); i++)
-        for (int t = 0; t < TYPES; t++) {
-            const bnorm_dtype type = all_types[t];
-            const bnorm_desc d =
-                bnorm_image(type, hashes[i].layout, hashes[i].batch, hashes[i].features, hashes[i].spatial);
-            describe_image(&d, "entry", i);
-            const struct input input = variant_input(type, i);
-            const struct digests found = variant_run(&d, &input, &(struct variant){.threads = 2});
-            const uint64_t h = hash_of(&found);
-            CHECK(h == hashes[i].of[type] || getenv("BNORM_TEST_SEED"), "hash 0x%016llx", (unsigned long long)h);
-        }
-    for (int set = 0; set < VARIANT_SETS; set++) {
-        const uint64_t all = variant_hash(set, true);
-        describe("set %d", set);
-        CHECK(all == hashes_of_everything[set] || getenv("BNORM_TEST_SEED"), "hash of everything 0x%016llx",
-              (unsigned long long)all);
-    }
-}
-
 /* ---- strides, alignment, in place, workspace, optional outputs --------------------------------------------------- */
 
 CASE(sameness, layouts_and_options)
@@ -198,61 +159,8 @@ CASE(sameness, repeated_calls)
 
 /* ---- surroundings ------------------------------------------------------------------------------------------------ */
 
-/* The library's bits must not depend on the caller's rounding mode and flushing, which it finds again after the call.
- */
-static unsigned long control_word(void)
-{
-#if defined(__x86_64__)
-    return _mm_getcsr() & ~0x3fu; /* without the exception flags, which calls raise */
-#elif defined(__aarch64__)
-    unsigned long word;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(word));
-    return word;
-#else
-    return (unsigned long)fegetround();
-#endif
-}
-
-static void set_control_word(unsigned long word)
-{
-#if defined(__x86_64__)
-    _mm_setcsr((unsigned)word);
-#elif defined(__aarch64__)
-    __asm__ volatile("msr fpcr, %0" : : "r"(word));
-#else
-    fesetround((int)word);
-#endif
-}
-
-static void in_control_word(unsigned long word, void (*body)(void *), void *argument)
-{
-    const unsigned long before = control_word();
-    set_control_word(word);
-    body(argument);
-    const unsigned long after = control_word();
-    set_control_word(before);
-    CHECK(after == word, "the caller's control word went from %#lx to %#lx", word, after);
-}
-
-#if defined(__x86_64__)
-enum { FLUSH = 0x8040, DOWN = 0x2000, UP = 0x4000, TO_ZERO = 0x6000 }; /* FTZ and DAZ; rounding control; of MXCSR */
-#elif defined(__aarch64__)
-enum { FLUSH = 1 << 24, DOWN = 2 << 22, UP = 1 << 22, TO_ZERO = 3 << 22 }; /* FZ; RMode; of FPCR */
-#else
-enum { FLUSH = 0, DOWN = FE_DOWNWARD, UP = FE_UPWARD, TO_ZERO = FE_TOWARDZERO };
-#endif
-
-static void flushing(void (*body)(void *), void *argument) { in_control_word(control_word() | FLUSH, body, argument); }
-static void downward(void (*body)(void *), void *argument) { in_control_word(control_word() | DOWN, body, argument); }
-static void upward(void (*body)(void *), void *argument) { in_control_word(control_word() | UP, body, argument); }
-static void to_zero_flushing(void (*body)(void *), void *argument)
-{
-    in_control_word(control_word() | TO_ZERO | FLUSH, body, argument);
-}
-
 CASE(sameness, control_word_of_the_caller)
 {
-    static void (*const modes[])(void (*)(void *), void *) = {flushing, downward, upward, to_zero_flushing};
     static const size_t shapes[][3] = {{2, 3, 1}, {200, 3, 1}, {67, 65, 1}, {20000, 16, 1}, {5, 3, 49}, {50, 64, 100}};
     /* Subnormal numbers of the type among the inputs and outputs. */
     static const double scales[TYPES] = {
@@ -266,11 +174,11 @@ CASE(sameness, control_word_of_the_caller)
                 const double scale = tiny ? scales[all_types[t]] : 1;
                 const struct input input = {.scale = scale, .dy_scale = scale};
                 const struct digests plain = variant_run(&d, &input, &(struct variant){.threads = 1});
-                for (size_t i = 0; i < LENGTH(modes); i++)
+                for (size_t i = 0; i < CONTROL_WORDS; i++)
                     for (int threads = 1; threads <= 2; threads++) {
-                        describe("%zu x %zu x %zu %s, mode %zu, %d threads, scale %g", d.batch, d.features, d.spatial,
-                                 type_name(d.dtype), i, threads, input.scale);
-                        const struct variant v = {.threads = threads, .around = modes[i]};
+                        describe("%zu x %zu x %zu %s, %s, %d threads, scale %g", d.batch, d.features, d.spatial,
+                                 type_name(d.dtype), control_words[i].name, threads, input.scale);
+                        const struct variant v = {.threads = threads, .around = control_words[i].around};
                         const struct digests other = variant_run(&d, &input, &v);
                         check_same(&plain, &other, "control word");
                     }
@@ -325,6 +233,41 @@ CASE(sameness, calls_at_the_same_time)
 }
 #endif
 
+/* Several threads of the caller's own, each with a team. Where this case runs alone, they make the first calls of the
+ * process. */
+static void *train_and_back(void *problem)
+{
+    struct problem *const p = problem;
+    for (int i = 0; i < 3; i++)
+        if (bnorm_forward_training(&p->desc, &p->buffers) != BNORM_OK ||
+            bnorm_backward(&p->desc, &p->buffers) != BNORM_OK)
+            return p;
+    return NULL;
+}
+
+CASE(sameness, pthreads_at_the_same_time)
+{
+    enum { CALLERS = 8 };
+    bnorm_desc d = bnorm_matrix(BNORM_F32, 4000, 33);
+    d.threads = 2;
+    struct problem p[CALLERS];
+    pthread_t callers[CALLERS];
+    for (int i = 0; i < CALLERS; i++) {
+        p[i] = problem_make(&d, 0);
+        problem_fill(&p[i], &(struct input){.pattern = OUTLIER_FIRST, .ratio = 2});
+    }
+    int started = 0;
+    while (started < CALLERS && pthread_create(&callers[started], NULL, train_and_back, &p[started]) == 0) started++;
+    CHECK(started == CALLERS, "%d threads could be started", started);
+    for (int i = 0; i < started; i++) {
+        void *failed = NULL;
+        CHECK(pthread_join(callers[i], &failed) == 0 && !failed, "call %d", i);
+        for (int a = 0; a < WORKSPACE; a++)
+            CHECK(array_digest(&p[i].arrays[a]) == array_digest(&p[0].arrays[a]), "call %d, array %d", i, a);
+    }
+    for (int i = 0; i < CALLERS; i++) problem_free(&p[i]);
+}
+
 /* ---- instruction sets -------------------------------------------------------------------------------------------- */
 
 /* The choice is made once in a process: each set has a child of its own, which sends its numbers. */
@@ -343,7 +286,7 @@ static struct answer ask(const char *isa)
     if (child == 0) {
         setenv("BNORM_ISA", isa, 1);
         strncpy(answer.isa, bnorm_isa(), sizeof answer.isa - 1);
-        for (int set = 0; set < VARIANT_SETS; set++) answer.digests[set] = variant_hash(set, !test_quick());
+        for (int set = 0; set < VARIANT_SETS; set++) answer.digests[set] = variant_hash(set, !test_quick(), NULL);
         answer.failures = check_failures();
         _exit(write(ends[1], &answer, sizeof answer) == (ssize_t)sizeof answer ? 0 : 1);
     }

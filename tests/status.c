@@ -337,17 +337,20 @@ CASE(status, sizes_of_bad_descriptions)
     for (int i = 0; i < FAULTS; i++) {
         if (faults[i].status == BNORM_NULL || faults[i].part == PART_RESIDUAL) continue;
         if (faults[i].status >= BNORM_ONE_VALUE) continue;
-        struct problem p = sound_problem(20);
-        faults[i].apply(&p);
-        describe("%s", faults[i].name);
-        size_t size = 77;
-        CHECK(bnorm_workspace_size(&p.desc, &size) == faults[i].status, "workspace_size: %s",
-              bnorm_status_string(bnorm_workspace_size(&p.desc, &size)));
-        if (faults[i].part != PART_BATCH)
-            CHECK(bnorm_block_rows(&p.desc, &size) == faults[i].status, "block_rows: %s",
-                  bnorm_status_string(bnorm_block_rows(&p.desc, &size)));
-        CHECK(size == 77, "a result was written");
-        problem_free(&p);
+        for (int l = 0; l < 2 * LAYOUTS; l++) {
+            const bnorm_desc d = bnorm_image(BNORM_F32, all_layouts[l % LAYOUTS], 20, 5, l < LAYOUTS ? 1 : 7);
+            struct problem p = sound_image(&d);
+            faults[i].apply(&p);
+            describe("%s, channels %s, %zu pixels", faults[i].name, layout_name(d.layout), d.spatial);
+            size_t size = 77;
+            CHECK(bnorm_workspace_size(&p.desc, &size) == faults[i].status, "workspace_size: %s",
+                  bnorm_status_string(bnorm_workspace_size(&p.desc, &size)));
+            if (faults[i].part != PART_BATCH)
+                CHECK(bnorm_block_rows(&p.desc, &size) == faults[i].status, "block_rows: %s",
+                      bnorm_status_string(bnorm_block_rows(&p.desc, &size)));
+            CHECK(size == 77, "a result was written");
+            problem_free(&p);
+        }
     }
 }
 
@@ -369,6 +372,73 @@ CASE(status, one_value)
             }
 }
 
+/* What only the sums of parts answer, of images: another layout or number of pixels is another shape, and one image is
+ * as many values as it has pixels. */
+static void check_parts(bnorm_desc d, const struct problem *p)
+{
+    bnorm_desc other_layout = d, other_pixels = d;
+    other_layout.layout = d.layout == BNORM_CHANNELS_FIRST ? BNORM_CHANNELS_LAST : BNORM_CHANNELS_FIRST;
+    other_pixels.spatial++;
+    bnorm_moments *m = NULL, *later = NULL, *others[2] = {NULL, NULL};
+    bnorm_gradient_sums *g = NULL, *h = NULL;
+    double mean[5], invstd[5];
+    unsigned char bytes[1024];
+    size_t size = sizeof bytes;
+    const void *const x = p->buffers.x, *const dy = p->buffers.dy;
+    CHECK(bnorm_moments_create(&m, &d, 0) == BNORM_OK, "create");
+    CHECK(bnorm_moments_create(&later, &d, 2) == BNORM_OK, "create, from block 2");
+    CHECK(bnorm_moments_create(&others[0], &other_layout, 0) == BNORM_OK, "create, other layout");
+    CHECK(bnorm_moments_create(&others[1], &other_pixels, 0) == BNORM_OK, "create, other pixels");
+    CHECK(bnorm_gradient_sums_create(&g, &d, 0) == BNORM_OK, "create gradient sums");
+    CHECK(bnorm_gradient_sums_create(&h, &other_layout, 0) == BNORM_OK, "create gradient sums, other layout");
+
+    CHECK(bnorm_moments_accumulate(m, SIZE_MAX / 4, x) == BNORM_OVERFLOW, "too many images");
+    CHECK(bnorm_moments_accumulate(m, 1, x) == BNORM_OK, "one image");
+    const bnorm_status one_image = bnorm_moments_finish(m, mean, invstd);
+    CHECK(one_image == (d.spatial == 1 ? BNORM_ONE_VALUE : BNORM_OK), "one image: %s", bnorm_status_string(one_image));
+    CHECK(bnorm_moments_merge(m, later) == BNORM_NOT_ADJACENT, "a block is missing");
+    CHECK(bnorm_moments_serialise(m, bytes, &size) == BNORM_OK, "serialise");
+    for (int k = 0; k < 2; k++) {
+        const char *const what = k ? "other pixels" : "other layout";
+        CHECK(bnorm_moments_merge(others[k], m) == BNORM_MISMATCH, "merge, %s", what);
+        CHECK(bnorm_moments_deserialise(others[k], bytes, size) == BNORM_MISMATCH, "deserialise, %s", what);
+    }
+    CHECK(bnorm_moments_deserialise(m, bytes, size - 1) == BNORM_CORRUPT, "a byte less");
+
+    CHECK(bnorm_gradient_sums_merge(g, h) == BNORM_MISMATCH, "gradient sums of another layout");
+    CHECK(bnorm_gradient_sums_accumulate(g, d.batch, x, dy, p->buffers.mean) == BNORM_OK, "accumulate");
+    CHECK(bnorm_input_gradient(&d, &p->buffers, h) == BNORM_MISMATCH, "total of another layout");
+    bnorm_desc more = d;
+    more.batch++;
+    CHECK(bnorm_input_gradient(&more, &p->buffers, g) == BNORM_MISMATCH, "a part larger than the whole");
+    bnorm_buffers b = p->buffers;
+    b.y = (void *)x;
+    CHECK(bnorm_input_gradient(&d, &b, g) == BNORM_X_OVERWRITTEN, "x is gone");
+    b.dx = (char *)(void *)b.dy + type_size(d.dtype);
+    CHECK(bnorm_input_gradient(&d, &b, g) == BNORM_OVERLAP, "dx one beside dy");
+    b.y = (char *)(void *)x + type_size(d.dtype);
+    CHECK(bnorm_normalise(&d, &b) == BNORM_OVERLAP, "y one beside x");
+    bnorm_moments_destroy(m);
+    bnorm_moments_destroy(later);
+    for (int k = 0; k < 2; k++) bnorm_moments_destroy(others[k]);
+    bnorm_gradient_sums_destroy(g);
+    bnorm_gradient_sums_destroy(h);
+}
+
+CASE(status, parts_of_images)
+{
+    for (int kind = 0; kind < TYPES * LAYOUTS; kind++)
+        for (size_t pixels = 1; pixels <= 7; pixels += 6) {
+            const bnorm_desc d = bnorm_image(all_types[kind % TYPES], all_layouts[kind / TYPES], 3, 5, pixels);
+            describe("%s, channels %s, %zu pixels", type_name(d.dtype), layout_name(d.layout), pixels);
+            struct problem p = sound_image(&d);
+            problem_save(&p);
+            check_parts(d, &p);
+            problem_check_unchanged(&p);
+            problem_free(&p);
+        }
+}
+
 /* In a child, for the choice of instruction set is made once. Returns the number of failed checks. */
 static int unknown_isa(const char *name)
 {
@@ -380,6 +450,13 @@ static int unknown_isa(const char *name)
         bnorm_layer *layer = NULL;
         size_t size = 77;
         for (int o = 0; o < OPERATIONS; o++) CHECK(problem_run(&p, o) == BNORM_UNKNOWN_ISA, "%s", operation_name(o));
+        for (int l = 0; l < LAYOUTS; l++) {
+            const bnorm_desc d = bnorm_image(BNORM_F32, all_layouts[l], 4, 5, 7);
+            struct problem image = sound_image(&d);
+            for (int o = 0; o < OPERATIONS; o++)
+                CHECK(problem_run(&image, o) == BNORM_UNKNOWN_ISA, "%s, channels %s", operation_name(o),
+                      layout_name(d.layout));
+        }
         CHECK(bnorm_layer_create(&layer, &p.desc) == BNORM_UNKNOWN_ISA && !layer, "layer");
         CHECK(bnorm_workspace_size(&p.desc, &size) == BNORM_UNKNOWN_ISA && size == 77, "workspace_size");
         CHECK(bnorm_block_rows(&p.desc, &size) == BNORM_UNKNOWN_ISA && size == 77, "block_rows");

@@ -314,16 +314,23 @@ BNORM_API size_t bnorm_moments_count(const bnorm_moments *m);
 BNORM_API size_t bnorm_moments_first_block(const bnorm_moments *m);
 BNORM_API size_t bnorm_moments_next_block(const bnorm_moments *m);
 
-/* The sums as plain bytes for any transport between machines of one byte order: 72 bytes, and 24 + 16 C for each node.
+/* The sums as plain bytes for any transport between machines of one byte order: 72 bytes, and 8 + 16 C for each node.
  * With bytes NULL *size is set to how many; otherwise it holds how many there are, and is set to how many were written.
  * Any alignment. BNORM_NULL; BNORM_WORKSPACE where there are too few. */
 BNORM_API bnorm_status bnorm_moments_serialise(const bnorm_moments *m, void *bytes, size_t *size);
 
 /* Replaces what m holds, first block included, by what was serialised from sums of its shape. Everything is checked
- * that can be: magic, version, byte order, kind, lengths, that nodes are aligned, adjacent and as few as can be, that
- * counts are possible, that no sum of squares is negative. BNORM_NULL, BNORM_CORRUPT, BNORM_MISMATCH, BNORM_NO_MEMORY.
- * */
+ * that can be: magic, version, byte order, kind, lengths, the number of nodes, that counts are possible, that no sum of
+ * squares is negative. BNORM_NULL, BNORM_CORRUPT, BNORM_MISMATCH, BNORM_NO_MEMORY. */
 BNORM_API bnorm_status bnorm_moments_deserialise(bnorm_moments *m, const void *bytes, size_t size);
+
+/* The nodes without the 72 bytes before them, for a transport whose ends know description and range, as mpi.h's do.
+ * read_nodes adds those of the blocks from where m ends up to next_block, as merge would; *size holds how many bytes
+ * there are, and is set to how many were read. BNORM_NULL; BNORM_WORKSPACE; BNORM_NOT_ADJACENT where m ends beyond
+ * next_block; BNORM_CORRUPT where there are too few, or counts or squares are not possible; BNORM_OVERFLOW;
+ * BNORM_NO_MEMORY. */
+BNORM_API bnorm_status bnorm_moments_write_nodes(const bnorm_moments *m, void *bytes, size_t *size);
+BNORM_API bnorm_status bnorm_moments_read_nodes(bnorm_moments *m, size_t next_block, const void *bytes, size_t *size);
 
 /* The same for the sums of backward. accumulate takes the mean of the whole batch, with dy_stride for dy. */
 BNORM_API bnorm_status bnorm_gradient_sums_create(bnorm_gradient_sums **g, const bnorm_desc *desc, size_t first_block);
@@ -342,6 +349,9 @@ BNORM_API size_t bnorm_gradient_sums_first_block(const bnorm_gradient_sums *g);
 BNORM_API size_t bnorm_gradient_sums_next_block(const bnorm_gradient_sums *g);
 BNORM_API bnorm_status bnorm_gradient_sums_serialise(const bnorm_gradient_sums *g, void *bytes, size_t *size);
 BNORM_API bnorm_status bnorm_gradient_sums_deserialise(bnorm_gradient_sums *g, const void *bytes, size_t size);
+BNORM_API bnorm_status bnorm_gradient_sums_write_nodes(const bnorm_gradient_sums *g, void *bytes, size_t *size);
+BNORM_API bnorm_status bnorm_gradient_sums_read_nodes(bnorm_gradient_sums *g, size_t next_block, const void *bytes,
+                                                      size_t *size);
 
 /* y of a part, or of a whole batch, by given statistics:
  *

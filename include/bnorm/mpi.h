@@ -13,17 +13,19 @@
  *     bnorm_mpi_backward(&d, &b, MPI_COMM_WORLD);
  *
  * Calls are collective: all ranks of the communicator make the same calls in the same order, one at a time for each
- * communicator. Each is two exchanges of ceil(log2 P) rounds, a message sent and one received in each: in the first, of
- * 72 to 168 bytes a message, ranks tell each other status, blocks, values and a hash of the description; then nodes of
- * the tree, of 24 + 16 C bytes each.
+ * communicator. Each is two exchanges of ceil(log2 P) rounds, a message sent and one received in each. In the first,
+ * ranks tell each other their status, a hash of the description, and their rows: 16 bytes a message, and 8 for each
+ * rank that it speaks of, P - 1 in all. The second is nothing but nodes of the tree, of 8 + 16 C bytes each, at most 24
+ * C: those that a rank holds of the ranks it has heard of, about 2 log2(blocks).
  *
  * Errors: what is wrong with one rank's arguments is returned by all, and nothing has been written on any: the first
  * status of section 5 among all ranks, BNORM_MISMATCH where descriptions differ in more than batch, strides and
- * threads; BNORM_ONE_VALUE where the whole batch has one value. Only a rank whose communicator is MPI_COMM_NULL
- * (BNORM_NULL), or not of processes that have initialised MPI (BNORM_MPI), cannot tell the others. BNORM_NO_MEMORY or
- * BNORM_MPI in the midst of an exchange is returned by that rank and by those that hear of it in time, which
- * have written nothing; others may have had all they need. Errors of MPI do not reach the error handlers of the
- * communicator: the first call on it makes a duplicate, which is freed with it.
+ * threads; BNORM_OVERFLOW where the whole batch is too large; BNORM_ONE_VALUE where it has one value. Only a rank whose
+ * communicator is MPI_COMM_NULL (BNORM_NULL), or not of processes that have initialised MPI (BNORM_MPI), cannot tell
+ * the others. BNORM_NO_MEMORY, BNORM_MPI, or BNORM_CORRUPT (a message that cannot be) in the midst of an exchange is
+ * returned by that rank and by those that hear of it in time, which have written nothing; others may have had all they
+ * need. Errors of MPI do not reach the error handlers of the communicator: the first call on it makes a duplicate,
+ * which is freed with it.
  *
  * The workspace of bnorm_buffers is not used; its other fields are as in bnorm.h, but that a rank without entries may
  * have NULL for x, y, dy and dx only. */

@@ -18,6 +18,7 @@
 #ifndef BN_VECTOR_H
 #define BN_VECTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -88,10 +89,14 @@ BN_INLINE void vs_stream(uint16_t *p, vs v) { vs_store(p, v); }
 BN_INLINE void bn_stream_fence(void) {}
 #endif
 
-/* Asks for the cache lines of [p, p + bytes). The address need not exist. */
-BN_INLINE void bn_fetch(uintptr_t p, size_t bytes)
+/* Asks for the cache lines of [p, p + bytes), in the first cache or in the second only. The address need not exist. */
+BN_INLINE void bn_fetch(uintptr_t p, size_t bytes, bool second)
 {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)(p + i));
+    for (size_t i = 0; i < bytes; i += 64)
+        if (second)
+            __builtin_prefetch((const void *)(p + i), 0, 2);
+        else
+            __builtin_prefetch((const void *)(p + i), 0, 3);
 }
 
 /* ---- arithmetic and conversions ---- */

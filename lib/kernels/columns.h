@@ -3,11 +3,12 @@
 static void merge_moments(size_t columns, double n, double *restrict mean, double *restrict m2, double other_n,
                           const double *restrict other_mean, const double *restrict other_m2)
 {
-    const double weight = other_n / (n + other_n), spread = n * weight;
+    const double weight = other_n / (n + other_n), rest = n / (n + other_n), spread = n * weight;
+    const bool from_other = n < other_n; /* from the mean of the fewer, what is taken off may be nearly all of it */
 
     for (size_t j = 0; j < columns; j++) {
         const double d = other_mean[j] - mean[j];
-        mean[j] += d * weight;
+        mean[j] = from_other ? other_mean[j] - d * rest : mean[j] + d * weight;
         m2[j] = m2[j] + other_m2[j] + d * d * spread;
     }
 }

@@ -151,9 +151,9 @@ BN_INLINE size_t to_line(const stored *p, size_t values)
 
 BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - from : VR; }
 
-/* Where to fetch meanwhile: so far ahead, or in a run. */
+/* Where to fetch meanwhile: so far ahead, or in a run; and into which cache. */
 typedef struct fetch {
-    bool run;
+    bool run, second;
     size_t ahead;
     lead lead;
 } fetch;
@@ -170,8 +170,8 @@ BN_INLINE void pass_row(elements a, factors f, size_t values, fetch later, fetch
 
     for (; j < line; j += part_of(j, line)) put(a.out + j, result(a, f, j, part_of(j, line)), part_of(j, line), PART);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
-        bn_fetch(place_of(a.x, later, j), LINE_BYTES);
-        if (a.gradient) bn_fetch(place_of(a.dy, later_dy, j), LINE_BYTES);
+        bn_fetch(place_of(a.x, later, j), LINE_BYTES, later.second);
+        if (a.gradient) bn_fetch(place_of(a.dy, later_dy, j), LINE_BYTES, later.second);
         for (size_t i = j; i < j + LINE_VALUES; i += VR) put(a.out + i, result(a, f, i, VR), VR, how);
     }
     for (; j + VR <= values; j += VR) put(a.out + j, result(a, f, j, VR), VR, how);
@@ -192,11 +192,16 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
     return a;
 }
 
+BN_INLINE fetch fetch_rows(size_t stride, bool wide)
+{
+    return (fetch){.second = wide, .ahead = rows_ahead(stride, wide ? 4 : 1) * stride};
+}
+
 BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
 {
     const size_t step = c->repeat;
-    const fetch later = {.ahead = rows_ahead(step * s.x, 1) * step * s.x};
-    const fetch later_dy = {.ahead = rows_ahead(step * s.dy, 1) * step * s.dy};
+    const bool wide = is_wide(step * width(c));
+    const fetch later = fetch_rows(step * s.x, wide), later_dy = fetch_rows(step * s.dy, wide);
 
     for (size_t r = 0; r < rows; r += step) {
         const size_t values = (rows - r < step ? rows - r : step) * width(c);

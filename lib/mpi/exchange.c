@@ -1,47 +1,77 @@
 #include "mpi/exchange.h"
+#include "mpi/rounds.h"
 
 #include <stdlib.h>
 
-/* A message: its head, then the pieces that have a size. */
-enum { WHOLE_TAIL, WHOLE_HEAD, PART_TAIL, PART_HEAD, PIECES };
+/* ---- sums of either kind ---- */
 
-typedef struct head {
-    uint64_t status, sizes[PIECES];
-} head;
-
-static int rounds_of(int ranks)
+static bnorm_status create(const bn_exchange *e, bn_sums *s, size_t first_block)
 {
-    int n = 0;
-    while (n < 31 && (1u << n) < (unsigned)ranks) n++;
-    return n;
+    return e->kind == BN_MOMENTS ? bnorm_moments_create(&s->moments, e->desc, first_block)
+                                 : bnorm_gradient_sums_create(&s->gradient_sums, e->desc, first_block);
 }
 
-bn_exchange bn_exchange_begin(const bn_kind *kind, const bnorm_desc *desc, int ranks, int rank, void *own,
-                              bnorm_status status)
+static void destroy(const bn_exchange *e, bn_sums s)
 {
-    return (bn_exchange){.kind = kind,
-                         .desc = desc,
-                         .ranks = ranks,
-                         .rank = rank,
-                         .rounds = rounds_of(ranks),
-                         .whole.tail = own,
-                         .status = status};
+    if (e->kind == BN_MOMENTS)
+        bnorm_moments_destroy(s.moments);
+    else
+        bnorm_gradient_sums_destroy(s.gradient_sums);
 }
 
-int bn_exchange_to(const bn_exchange *e, int round)
+static bnorm_status merge(const bn_exchange *e, bn_sums s, bn_sums next)
 {
-    const unsigned ranks = (unsigned)e->ranks;
-    return (int)(((unsigned)e->rank + ranks - (1u << round)) % ranks);
+    return e->kind == BN_MOMENTS ? bnorm_moments_merge(s.moments, next.moments)
+                                 : bnorm_gradient_sums_merge(s.gradient_sums, next.gradient_sums);
 }
 
-int bn_exchange_from(const bn_exchange *e, int round)
+static bnorm_status write_nodes(const bn_exchange *e, bn_sums s, void *bytes, size_t *size)
 {
-    return (int)(((unsigned)e->rank + (1u << round)) % (unsigned)e->ranks);
+    return e->kind == BN_MOMENTS ? bnorm_moments_write_nodes(s.moments, bytes, size)
+                                 : bnorm_gradient_sums_write_nodes(s.gradient_sums, bytes, size);
 }
 
-void bn_exchange_fail(bn_exchange *e, bnorm_status status)
+static bnorm_status read_nodes(const bn_exchange *e, bn_sums s, size_t next_block, const void *bytes, size_t *size)
 {
-    if (e->status == BNORM_OK || status < e->status) e->status = status;
+    return e->kind == BN_MOMENTS ? bnorm_moments_read_nodes(s.moments, next_block, bytes, size)
+                                 : bnorm_gradient_sums_read_nodes(s.gradient_sums, next_block, bytes, size);
+}
+
+/* ---- spans ---- */
+
+static void destroy_span(const bn_exchange *e, bn_span *s)
+{
+    destroy(e, s->tail);
+    destroy(e, s->head);
+    *s = (bn_span){.tail = {NULL}, .head = {NULL}};
+}
+
+/* Without any rank. */
+static bnorm_status create_span(const bn_exchange *e, bn_span *s)
+{
+    const bnorm_status status = create(e, &s->tail, e->starts[e->rank]);
+    return status == BNORM_OK ? create(e, &s->head, 0) : status;
+}
+
+static bnorm_status merge_span(const bn_exchange *e, const bn_span *s, const bn_span *next)
+{
+    const bnorm_status status = merge(e, s->tail, next->tail);
+    return status == BNORM_OK ? merge(e, s->head, next->head) : status;
+}
+
+bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const size_t *starts, int ranks, int rank,
+                              bn_sums own, bnorm_status status)
+{
+    bn_exchange e = {.kind = kind,
+                     .desc = desc,
+                     .starts = starts,
+                     .ranks = ranks,
+                     .rank = rank,
+                     .rounds = bn_rounds(ranks),
+                     .whole.tail = own,
+                     .status = status};
+    if (status == BNORM_OK) e.status = create(&e, &e.whole.head, 0);
+    return e;
 }
 
 /* ---- what a round is about ---- */
@@ -59,187 +89,131 @@ static bool part_grows(const bn_exchange *e, int round)
     return !is_last(e, round) && (last_ranks(e) >> round & 1) != 0;
 }
 
+/* Ranks in the part before this round. */
+static unsigned part_ranks(const bn_exchange *e, int round) { return last_ranks(e) & ((1u << round) - 1); }
+
 static bool sends_part(const bn_exchange *e, int round)
 {
-    const bool any = (last_ranks(e) & ((1u << round) - 1)) != 0;
-    return any && (part_grows(e, round) || !sends_whole(e, round));
+    return part_ranks(e, round) > 0 && (part_grows(e, round) || !sends_whole(e, round));
 }
 
 /* ---- messages ---- */
 
-static bnorm_status sizes_of(const bn_exchange *e, int round, const void *pieces[PIECES], head *h)
-{
-    const bn_span none = {NULL, NULL};
-    const bn_span whole = sends_whole(e, round) ? e->whole : none, part = sends_part(e, round) ? e->part : none;
-    const void *const all[PIECES] = {whole.tail, whole.head, part.tail, part.head};
+enum { PIECES = 4 };
 
-    *h = (head){.status = BNORM_OK};
-    for (int i = 0; i < PIECES; i++) {
-        size_t size = 0;
-        pieces[i] = all[i];
-        if (!all[i]) continue;
-        const bnorm_status s = e->kind->serialise(all[i], NULL, &size);
-        if (s != BNORM_OK) return s;
-        h->sizes[i] = size;
+/* What goes in a message, in this order. */
+static int pieces_of(const bn_exchange *e, int round, bn_sums pieces[PIECES])
+{
+    int count = 0;
+    if (sends_whole(e, round)) {
+        pieces[count++] = e->whole.tail;
+        pieces[count++] = e->whole.head;
     }
-    return BNORM_OK;
-}
-
-static size_t bytes_of(const head *h)
-{
-    size_t size = sizeof *h;
-    for (int i = 0; i < PIECES; i++) size += h->sizes[i];
-    return size;
-}
-
-static bnorm_status write_message(const bn_exchange *e, const void *const pieces[PIECES], const head *h, char *bytes)
-{
-    memcpy(bytes, h, sizeof *h);
-    bytes += sizeof *h;
-    for (int i = 0; i < PIECES; i++) {
-        size_t size = h->sizes[i];
-        if (!pieces[i]) continue;
-        const bnorm_status s = e->kind->serialise(pieces[i], bytes, &size);
-        if (s != BNORM_OK) return s;
-        bytes += size;
+    if (sends_part(e, round)) {
+        pieces[count++] = e->part.tail;
+        pieces[count++] = e->part.head;
     }
-    return BNORM_OK;
+    return count;
 }
 
-static bnorm_status make_message(bn_exchange *e, int round, size_t most, char **bytes, size_t *size)
+static bnorm_status make_message(bn_exchange *e, int round, size_t most, size_t *size)
 {
-    const void *pieces[PIECES];
-    head h;
-    if (e->status != BNORM_OK) return e->status;
-    const bnorm_status s = sizes_of(e, round, pieces, &h);
-    if (s != BNORM_OK) return s;
-    *size = bytes_of(&h);
+    bn_sums pieces[PIECES];
+    size_t sizes[PIECES];
+    const int count = pieces_of(e, round, pieces);
+    *size = 0;
+    for (int i = 0; i < count; *size += sizes[i++]) {
+        const bnorm_status status = write_nodes(e, pieces[i], NULL, &sizes[i]);
+        if (status != BNORM_OK) return status;
+    }
     if (*size > most) return BNORM_OVERFLOW;
-    *bytes = malloc(*size);
-    return *bytes ? write_message(e, pieces, &h, *bytes) : BNORM_NO_MEMORY;
+    char *at = e->bytes = malloc(*size + 1); /* NULL is no empty message */
+    if (!at) return BNORM_NO_MEMORY;
+    for (int i = 0; i < count; at += sizes[i++]) {
+        const bnorm_status status = write_nodes(e, pieces[i], at, &sizes[i]);
+        if (status != BNORM_OK) return status;
+    }
+    return BNORM_OK;
 }
 
-void *bn_exchange_message(bn_exchange *e, int round, size_t most, size_t *size)
+const void *bn_exchange_message(bn_exchange *e, int round, size_t most, size_t *size)
 {
-    char *bytes = NULL;
-    const bnorm_status s = make_message(e, round, most, &bytes, size);
-    if (s == BNORM_OK) return bytes;
-    free(bytes);
-    bn_exchange_fail(e, s);
-    e->alarm = (uint64_t)e->status;
-    *size = sizeof e->alarm;
-    return &e->alarm;
-}
-
-void bn_exchange_sent(bn_exchange *e, void *message)
-{
-    if (message != &e->alarm) free(message);
+    free(e->bytes);
+    e->bytes = NULL;
+    if (e->status == BNORM_OK) e->status = make_message(e, round, most, size);
+    if (e->status == BNORM_OK) return e->bytes;
+    *size = sizeof e->status;
+    return &e->status;
 }
 
 /* ---- hearing ---- */
 
-static void destroy_span(const bn_exchange *e, bn_span *s)
-{
-    if (s->tail) e->kind->destroy(s->tail);
-    if (s->head) e->kind->destroy(s->head);
-    *s = (bn_span){NULL, NULL};
-}
+typedef struct message {
+    const char *bytes;
+    size_t left;
+} message;
 
-static bnorm_status copy(const bn_exchange *e, void **to, const void *from)
+static bnorm_status take(const bn_exchange *e, bn_sums s, size_t next_block, message *m)
 {
-    if (!from) return BNORM_OK;
-    const bnorm_status s = e->kind->create(to, e->desc, e->kind->first_block(from));
-    return s == BNORM_OK ? e->kind->merge(*to, from) : s;
-}
-
-/* *to grows by *next, or becomes it. */
-static bnorm_status join(const bn_exchange *e, void **to, void **next)
-{
-    if (!*next) return BNORM_OK;
-    if (*to) return e->kind->merge(*to, *next);
-    *to = *next;
-    *next = NULL;
+    size_t size = m->left;
+    const bnorm_status status = read_nodes(e, s, next_block, m->bytes, &size);
+    if (status != BNORM_OK) return status;
+    m->bytes += size;
+    m->left -= size;
     return BNORM_OK;
 }
 
-/* s, of 2^round ranks from this one on, grows by what the next ranks sent. */
-static bnorm_status join_span(const bn_exchange *e, int round, bn_span *s, bn_span *next)
+/* s, of 2^round ranks from this one on, grows by so many that follow. */
+static bnorm_status take_span(const bn_exchange *e, int round, bn_span *s, unsigned count, message *m)
 {
-    const bool beyond_wrap = (unsigned)e->rank + (1u << round) >= (unsigned)e->ranks;
-    bnorm_status status = join(e, beyond_wrap ? &s->head : &s->tail, &next->tail);
-    if (status == BNORM_OK) status = join(e, &s->head, &next->head);
+    const unsigned ranks = (unsigned)e->ranks, from = (unsigned)e->rank + (1u << round), to = from + count;
+    bnorm_status status = BNORM_OK;
+    if (from < ranks) status = take(e, s->tail, e->starts[to < ranks ? to : ranks], m);
+    if (to > ranks && status == BNORM_OK) status = take(e, s->head, e->starts[to - ranks], m);
     return status;
 }
 
-static bnorm_status read_pieces(const bn_exchange *e, const char *bytes, size_t size, bn_span got[2])
-{
-    void **const places[PIECES] = {&got[0].tail, &got[0].head, &got[1].tail, &got[1].head};
-    uint64_t status;
-    head h;
-
-    if (!bytes || size < sizeof status) return BNORM_MPI;
-    memcpy(&status, bytes, sizeof status);
-    if (status != BNORM_OK) return status <= BNORM_MPI ? (bnorm_status)status : BNORM_MPI;
-    if (size < sizeof h) return BNORM_MPI;
-    memcpy(&h, bytes, sizeof h);
-    for (int i = 0; i < PIECES; i++)
-        if (h.sizes[i] > size) return BNORM_MPI; /* so that their sum does not wrap */
-    if (bytes_of(&h) != size) return BNORM_MPI;
-    bytes += sizeof h;
-    for (int i = 0; i < PIECES; bytes += h.sizes[i++]) {
-        if (h.sizes[i] == 0) continue;
-        bnorm_status s = e->kind->create(places[i], e->desc, 0);
-        if (s == BNORM_OK) s = e->kind->deserialise(*places[i], bytes, h.sizes[i]);
-        if (s != BNORM_OK) return s;
-    }
-    return BNORM_OK;
-}
-
-/* part becomes the whole of before, and what the next ranks sent of theirs. */
-static bnorm_status grow_part(bn_exchange *e, int round, bn_span *next)
+/* The part becomes the whole so far. */
+static bnorm_status replace_part(bn_exchange *e)
 {
     destroy_span(e, &e->part);
-    bnorm_status s = copy(e, &e->part.tail, e->whole.tail);
-    if (s == BNORM_OK) s = copy(e, &e->part.head, e->whole.head);
-    return s == BNORM_OK ? join_span(e, round, &e->part, next) : s;
+    const bnorm_status status = create_span(e, &e->part);
+    return status == BNORM_OK ? merge_span(e, &e->part, &e->whole) : status;
 }
 
-void bn_exchange_heard(bn_exchange *e, int round, const void *message, size_t size)
+static bnorm_status take_message(bn_exchange *e, int round, message *m)
 {
-    bn_span got[2] = {{NULL, NULL}, {NULL, NULL}};
-    bnorm_status s = read_pieces(e, message, size, got);
-    if (s == BNORM_OK && e->status == BNORM_OK) {
-        if (part_grows(e, round)) s = grow_part(e, round, &got[1]);
-        if (s == BNORM_OK) s = join_span(e, round, &e->whole, sends_whole(e, round) ? &got[0] : &got[1]);
+    const unsigned count = sends_whole(e, round) ? 1u << round : last_ranks(e);
+    bnorm_status status = BNORM_OK;
+    if (part_grows(e, round)) status = replace_part(e);
+    if (status == BNORM_OK) status = take_span(e, round, &e->whole, count, m);
+    if (part_grows(e, round) && status == BNORM_OK) status = take_span(e, round, &e->part, part_ranks(e, round), m);
+    return status == BNORM_OK && m->left > 0 ? BNORM_CORRUPT : status;
+}
+
+void bn_exchange_heard(bn_exchange *e, int round, const void *bytes, size_t size, bnorm_status status)
+{
+    message m = {bytes, size};
+    uint64_t word;
+    if (status == BNORM_OK && size == sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        status = bn_status_heard(word);
     }
-    if (s != BNORM_OK) bn_exchange_fail(e, s);
-    destroy_span(e, &got[0]);
-    destroy_span(e, &got[1]);
+    if (status == BNORM_OK && e->status == BNORM_OK) status = take_message(e, round, &m);
+    e->status = bn_worse((bnorm_status)e->status, status);
 }
 
-bnorm_status bn_exchange_end(bn_exchange *e, void **whole, void **before)
+bnorm_status bn_exchange_end(bn_exchange *e, bn_sums *whole)
 {
-    void *all = NULL, *head = NULL;
-    bnorm_status s = e->status;
-
-    if (s == BNORM_OK && before) s = copy(e, &head, e->whole.head);
-    if (s == BNORM_OK) {
-        bn_span *const w = &e->whole;
-        all = w->head ? w->head : w->tail;
-        if (w->head) s = e->kind->merge(w->head, w->tail);
-        if (w->head)
-            w->head = NULL;
-        else
-            w->tail = NULL;
+    const bn_sums none = {NULL};
+    if (e->status == BNORM_OK) e->status = merge(e, e->whole.head, e->whole.tail);
+    *whole = none;
+    if (e->status == BNORM_OK) {
+        *whole = e->whole.head;
+        e->whole.head = none;
     }
     destroy_span(e, &e->whole);
     destroy_span(e, &e->part);
-    if (s != BNORM_OK) {
-        if (all) e->kind->destroy(all);
-        if (head) e->kind->destroy(head);
-        all = head = NULL;
-    }
-    *whole = all;
-    if (before) *before = head;
-    return s;
+    free(e->bytes);
+    return (bnorm_status)e->status;
 }

@@ -1,6 +1,6 @@
 #include "mpi/link.h"
+#include "mpi/rounds.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -66,10 +66,12 @@ bnorm_status bn_link_of(MPI_Comm comm, bn_link **link)
     bn_link *const l = calloc(1, sizeof *l);
     MPI_Comm copy;
     const bool made = duplicate(comm, &copy); /* even without memory: the others wait for it */
-    if (!l || !made) {
+    int mine = l != NULL, all = 0;            /* a rank without a link takes part in no exchange: then none does */
+    const bool agreed = made && MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, copy) == MPI_SUCCESS;
+    if (!l || !agreed || !all) {
         if (made) MPI_Comm_free(&copy);
         free(l);
-        return l ? BNORM_MPI : BNORM_NO_MEMORY;
+        return agreed ? BNORM_NO_MEMORY : BNORM_MPI;
     }
     l->comm = copy;
     if (MPI_Comm_rank(copy, &l->rank) != MPI_SUCCESS || MPI_Comm_size(copy, &l->ranks) != MPI_SUCCESS ||
@@ -84,54 +86,39 @@ bnorm_status bn_link_of(MPI_Comm comm, bn_link **link)
 
 /* ---- rounds ---- */
 
-/* Counts of MPI are int: messages go as words of 8 bytes. */
-enum { WORD = 8 };
-
 /* What a rank sends in this round, in memory of its own; NULL where something failed. It is received in any case, cut
  * short if need be, so that the sender goes on. */
-static void *receive(const bn_link *link, int from, int tag, size_t *size, bnorm_status *status)
+static void *receive(const bn_link *link, int round, size_t *size, bnorm_status *status)
 {
     MPI_Message message;
     MPI_Status s;
     uint64_t none;
-    int words = 0;
+    int words = -1;
 
-    if (MPI_Mprobe(from, tag, link->comm, &message, &s) != MPI_SUCCESS ||
-        MPI_Get_count(&s, MPI_UINT64_T, &words) != MPI_SUCCESS || words <= 0) {
+    if (MPI_Mprobe(bn_round_from(link->ranks, link->rank, round), round, link->comm, &message, &s) != MPI_SUCCESS ||
+        MPI_Get_count(&s, MPI_UINT64_T, &words) != MPI_SUCCESS || words < 0) {
         *status = BNORM_MPI;
         return NULL;
     }
-    void *const bytes = malloc((size_t)words * WORD);
+    *size = (size_t)words * BN_WORD;
+    void *const bytes = malloc(*size + 1);
     const int error = MPI_Mrecv(bytes ? bytes : &none, bytes ? words : 1, MPI_UINT64_T, &message, &s);
-    *size = (size_t)words * WORD;
     if (bytes && error == MPI_SUCCESS) return bytes;
     *status = bytes ? BNORM_MPI : BNORM_NO_MEMORY;
     free(bytes);
     return NULL;
 }
 
-static void round_of(bn_link *link, bn_exchange *e, int round)
+void *bn_link_swap(bn_link *link, int round, const void *message, size_t size, size_t *heard_size, bnorm_status *status)
 {
-    size_t sent_size, heard_size = 0;
-    bnorm_status status = BNORM_OK;
     MPI_Request request;
-    void *const message = bn_exchange_message(e, round, (size_t)INT_MAX * WORD, &sent_size);
-
-    const bool sent = MPI_Isend(message, (int)(sent_size / WORD), MPI_UINT64_T, bn_exchange_to(e, round), round,
-                                link->comm, &request) == MPI_SUCCESS;
-    void *const heard = receive(link, bn_exchange_from(e, round), round, &heard_size, &status);
-    if (status != BNORM_OK)
-        bn_exchange_fail(e, status);
-    else
-        bn_exchange_heard(e, round, heard, heard_size);
-    if (!sent || MPI_Wait(&request, MPI_STATUS_IGNORE) != MPI_SUCCESS) bn_exchange_fail(e, BNORM_MPI);
+    *status = BNORM_OK;
+    const bool sent =
+        MPI_Isend(message, (int)(size / BN_WORD), MPI_UINT64_T, bn_round_to(link->ranks, link->rank, round), round,
+                  link->comm, &request) == MPI_SUCCESS;
+    void *const heard = receive(link, round, heard_size, status);
+    if (!sent || MPI_Wait(&request, MPI_STATUS_IGNORE) != MPI_SUCCESS) *status = BNORM_MPI;
     link->messages++;
-    link->bytes += sent_size;
-    free(heard);
-    bn_exchange_sent(e, message);
-}
-
-void bn_link_exchange(bn_link *link, bn_exchange *e)
-{
-    for (int round = 0; round < e->rounds; round++) round_of(link, e, round);
+    link->bytes += size;
+    return heard;
 }

@@ -4,7 +4,8 @@
 #define BN_LINK_H
 
 #include "bnorm/mpi.h"
-#include "mpi/exchange.h"
+
+#include <limits.h>
 
 typedef struct bn_link {
     MPI_Comm comm;
@@ -18,7 +19,13 @@ bnorm_status bn_link_of(MPI_Comm comm, bn_link **link);
 /* The link if there is one already, or NULL. */
 bnorm_status bn_link_found(MPI_Comm comm, bn_link **link);
 
-/* All rounds of an exchange. */
-void bn_link_exchange(bn_link *link, bn_exchange *e);
+/* Counts of MPI are int: messages go as words of 8 bytes. */
+enum { BN_WORD = 8 };
+static const size_t bn_message_most = (size_t)INT_MAX * BN_WORD;
+
+/* Sends a message, of whole words, and gives the one that this round brings, to be freed. What it gives counts only
+ * where the status is BNORM_OK. */
+void *bn_link_swap(bn_link *link, int round, const void *message, size_t size, size_t *heard_size,
+                   bnorm_status *status);
 
 #endif

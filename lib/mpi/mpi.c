@@ -1,9 +1,11 @@
 /* Training and backward of a batch that is spread over ranks. A guest of the public interface. */
+#include "mpi/agreement.h"
+#include "mpi/exchange.h"
 #include "mpi/link.h"
 
 #include <stdlib.h>
 
-/* ---- agreeing ---- */
+/* ---- the two exchanges ---- */
 
 static uint64_t mix(uint64_t hash, uint64_t value) { return (hash ^ value) * 0x100000001b3; }
 
@@ -14,7 +16,7 @@ static uint64_t bits(double value)
     return b;
 }
 
-/* FNV-1a by words, of all that must be the same; never 0. */
+/* FNV-1a by words, of all that must be the same. */
 static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
 {
     const uint64_t all[] = {
@@ -25,71 +27,61 @@ static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
         hash = mix(hash, all[i]);
         hash ^= hash >> 29;
     }
-    return hash | 1;
+    return hash;
 }
 
 enum { CREATE, TRAINING, BACKWARD };
 
-/* The first message: whether all are well, and with which block this rank's part begins. */
-static bnorm_status agree(bn_link *link, bnorm_status status, const bnorm_desc *desc, uint64_t what,
-                          size_t *first_block)
+/* The first exchange: whether all are well, and where each rank's part begins. The caller frees what comes. */
+static bn_agreement agree(bn_link *link, bnorm_status *status, const bnorm_desc *desc, uint64_t what)
 {
-    bn_agreement *const mine = calloc(1, sizeof *mine);
-    void *all = NULL, *before = NULL;
-    size_t block = 1;
-
-    if (mine && status == BNORM_OK) status = bnorm_block_rows(desc, &block);
-    if (mine) mine->status = (uint64_t)status;
-    if (mine && status == BNORM_OK) {
-        const size_t batch = what == CREATE || desc->spatial == 0 ? 0 : desc->batch;
-        mine->hash = hash_of(desc, what);
-        mine->blocks = batch / block + (batch % block != 0);
-        mine->values = batch * desc->spatial;
+    const bool well = *status == BNORM_OK, rows = well && what != CREATE && desc->spatial > 0;
+    bn_agreement a =
+        bn_agreement_begin(link->ranks, link->rank, *status, well ? hash_of(desc, what) : 0, rows ? desc->batch : 0);
+    for (int round = 0; round < a.rounds; round++) {
+        size_t size, heard_size;
+        const void *const message = bn_agreement_message(&a, round, &size);
+        bnorm_status s;
+        void *const heard = bn_link_swap(link, round, message, size, &heard_size, &s);
+        bn_agreement_heard(&a, round, heard, heard_size, s);
+        free(heard);
     }
-    bn_exchange e =
-        bn_exchange_begin(&bn_agreement_kind, NULL, link->ranks, link->rank, mine, mine ? BNORM_OK : BNORM_NO_MEMORY);
-    bn_link_exchange(link, &e);
-    status = bn_exchange_end(&e, &all, &before);
-    if (status == BNORM_OK) {
-        const bn_agreement *const total = all, *const left = before;
-        status = (bnorm_status)total->status;
-        *first_block = left ? left->blocks : 0;
-    }
-    free(all);
-    free(before);
-    return status;
+    *status = bn_agreement_end(&a, desc);
+    return a;
 }
 
-/* The whole batch's sums, from this rank's. */
-static bnorm_status exchange(bn_link *link, const bn_kind *kind, const bnorm_desc *desc, void *own, bnorm_status status,
-                             void **whole)
+/* The second: the whole batch's sums, from this rank's. It is made whatever came of the first: if MPI failed on one
+ * rank there, the others may not know. */
+static bnorm_status exchange(const bn_agreement *a, bn_link *link, bn_kind kind, const bnorm_desc *desc, bn_sums own,
+                             bnorm_status status, bn_sums *whole)
 {
-    if (status != BNORM_OK) {
-        if (own) kind->destroy(own);
-        own = NULL;
+    bn_exchange e = bn_exchange_begin(kind, desc, a->starts, link->ranks, link->rank, own, status);
+    for (int round = 0; round < e.rounds; round++) {
+        size_t size, heard_size;
+        const void *const message = bn_exchange_message(&e, round, bn_message_most, &size);
+        bnorm_status s;
+        void *const heard = bn_link_swap(link, round, message, size, &heard_size, &s);
+        bn_exchange_heard(&e, round, heard, heard_size, s);
+        free(heard);
     }
-    bn_exchange e = bn_exchange_begin(kind, desc, link->ranks, link->rank, own, status);
-    bn_link_exchange(link, &e);
-    return bn_exchange_end(&e, whole, NULL);
+    return bn_exchange_end(&e, whole);
 }
 
 /* ---- training ---- */
 
-/* Everything that can fail is done before anything is written. The second exchange is made whatever came of the first:
- * if MPI failed on one rank there, the others may not know. */
-static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b,
-                          size_t first_block)
+/* Everything that can fail is done before anything is written. */
+static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b)
 {
-    bnorm_moments *own = NULL;
-    void *whole = NULL;
-    if (s == BNORM_OK) s = bnorm_moments_create(&own, d, first_block);
-    if (s == BNORM_OK) s = bnorm_moments_accumulate(own, d->batch, b->x);
-    s = exchange(link, &bn_moments_kind, d, own, s, &whole);
-    if (s != BNORM_OK) return s;
+    bn_sums own = {NULL}, whole;
+    bn_agreement a = agree(link, &s, d, TRAINING);
+    if (s == BNORM_OK) s = bnorm_moments_create(&own.moments, d, a.starts[a.rank]);
+    if (s == BNORM_OK) s = bnorm_moments_accumulate(own.moments, d->batch, b->x);
+    s = exchange(&a, link, BN_MOMENTS, d, own, s, &whole);
+    bn_agreement_free(&a);
 
-    s = bnorm_moments_finish(whole, b->mean, b->invstd);
-    if (s == BNORM_OK && b->running_mean) s = bnorm_moments_commit(whole, b->running_mean, b->running_var);
-    bnorm_moments_destroy(whole);
+    if (s == BNORM_OK) s = bnorm_moments_finish(whole.moments, b->mean, b->invstd);
+    if (s == BNORM_OK && b->running_mean) s = bnorm_moments_commit(whole.moments, b->running_mean, b->running_var);
+    bnorm_moments_destroy(whole.moments);
     return s == BNORM_OK ? bnorm_normalise(d, b) : s;
 }
 
@@ -97,7 +89,6 @@ static bnorm_status forward_training(bn_link *link, bnorm_status status, const b
 {
     double *scratch = NULL;
     bnorm_buffers own = {.x = NULL};
-    size_t first_block = 0;
 
     if (status == BNORM_OK) status = bnorm_check_training_part(desc, b);
     if (status == BNORM_OK) {
@@ -109,8 +100,7 @@ static bnorm_status forward_training(bn_link *link, bnorm_status status, const b
             if (!scratch) status = BNORM_NO_MEMORY;
         }
     }
-    status = agree(link, status, desc, TRAINING, &first_block);
-    status = train(link, status, desc, &own, first_block);
+    status = train(link, status, desc, &own);
     free(scratch);
     return status;
 }
@@ -124,26 +114,20 @@ bnorm_status bnorm_mpi_forward_training(const bnorm_desc *desc, const bnorm_buff
 
 /* ---- backward ---- */
 
-static bnorm_status differentiate(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b,
-                                  size_t first_block)
+static bnorm_status backward(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b)
 {
-    bnorm_gradient_sums *own = NULL;
-    void *whole = NULL;
-    if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own, d, first_block);
-    if (s == BNORM_OK) s = bnorm_gradient_sums_accumulate(own, d->batch, b->x, b->dy, b->mean);
-    s = exchange(link, &bn_gradient_sums_kind, d, own, s, &whole);
-    if (s == BNORM_OK && b->dx) s = bnorm_input_gradient(d, b, whole);
-    if (s == BNORM_OK) s = bnorm_gradient_sums_finish(whole, b->invstd, b->dgamma, b->dbeta);
-    if (whole) bnorm_gradient_sums_destroy(whole);
-    return s;
-}
+    bn_sums own = {NULL}, whole;
+    if (s == BNORM_OK) s = bnorm_check_backward_part(d, b);
+    bn_agreement a = agree(link, &s, d, BACKWARD);
+    if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own.gradient_sums, d, a.starts[a.rank]);
+    if (s == BNORM_OK) s = bnorm_gradient_sums_accumulate(own.gradient_sums, d->batch, b->x, b->dy, b->mean);
+    s = exchange(&a, link, BN_GRADIENT_SUMS, d, own, s, &whole);
+    bn_agreement_free(&a);
 
-static bnorm_status backward(bn_link *link, bnorm_status status, const bnorm_desc *desc, const bnorm_buffers *b)
-{
-    size_t first_block = 0;
-    if (status == BNORM_OK) status = bnorm_check_backward_part(desc, b);
-    status = agree(link, status, desc, BACKWARD, &first_block);
-    return differentiate(link, status, desc, b, first_block);
+    if (s == BNORM_OK && b->dx) s = bnorm_input_gradient(d, b, whole.gradient_sums);
+    if (s == BNORM_OK) s = bnorm_gradient_sums_finish(whole.gradient_sums, b->invstd, b->dgamma, b->dbeta);
+    bnorm_gradient_sums_destroy(whole.gradient_sums);
+    return s;
 }
 
 bnorm_status bnorm_mpi_backward(const bnorm_desc *desc, const bnorm_buffers *b, MPI_Comm comm)
@@ -199,11 +183,11 @@ bnorm_status bnorm_mpi_layer_create(bnorm_mpi_layer **layer, const bnorm_desc *d
 {
     bn_link *link;
     bnorm_mpi_layer *l = NULL;
-    size_t first_block;
     bnorm_status s = bn_link_of(comm, &link);
     if (s != BNORM_OK) return s;
     s = layer ? create_local(&l, desc, comm) : BNORM_NULL;
-    s = agree(link, s, l ? &l->desc : NULL, CREATE, &first_block);
+    bn_agreement a = agree(link, &s, l ? &l->desc : NULL, CREATE);
+    bn_agreement_free(&a);
     if (s == BNORM_OK)
         *layer = l; /* NOLINT(clang-analyzer-core.NullDereference): ranks do not agree on BNORM_OK without it */
     else

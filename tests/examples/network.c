@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "dataset.h"
 #include "random.h"
 
 static const size_t widths[LAYERS + 1] = {PIXELS, 128, 64, CLASSES};
@@ -53,37 +54,44 @@ static void initialise(struct layer *layer, uint64_t *random)
         layer->weights.values[i] = (float)(limit * (2 * random_unit(random) - 1));
 }
 
-static void layer_create(struct layer *layer, size_t inputs, size_t outputs, size_t capacity)
+void layer_create(struct layer *layer, size_t inputs, size_t outputs, size_t capacity, uint64_t *random)
 {
+    *layer = (struct layer){0};
     layer->inputs = inputs;
     layer->outputs = outputs;
     layer->weights = own_parameter(outputs * inputs);
+    layer->shift = own_parameter(outputs);
     layer->product = floats(capacity * outputs);
     layer->output = floats(capacity * outputs);
     layer->gradient = floats(capacity * outputs);
+    initialise(layer, random);
 }
 
-static void add_norm(struct layer *layer, int threads)
+static void free_parameter(struct parameter *parameter)
 {
-    bnorm_desc desc = bnorm_matrix(BNORM_F32, 0, layer->outputs); /* a layer takes batches of any size */
-    desc.threads = threads;
-    require(bnorm_layer_create(&layer->norm, &desc));
+    free(parameter->values);
+    free(parameter->gradients);
+    free(parameter->velocities);
+}
+
+void layer_add_norm(struct layer *layer, const bnorm_desc *desc)
+{
+    require(bnorm_layer_create(&layer->norm, desc));
+    free_parameter(&layer->shift);
     layer->shift = norm_parameter(layer->outputs, bnorm_layer_beta(layer->norm), bnorm_layer_dbeta(layer->norm));
     layer->scale = norm_parameter(layer->outputs, bnorm_layer_gamma(layer->norm), bnorm_layer_dgamma(layer->norm));
 }
 
-static void layer_destroy(struct layer *layer)
+void layer_destroy(struct layer *layer)
 {
-    if (!layer->norm) {
-        free(layer->shift.values);
-        free(layer->shift.gradients);
+    free_parameter(&layer->weights);
+    if (layer->norm) {
+        free(layer->shift.velocities);
+        free(layer->scale.velocities);
+    } else {
+        free_parameter(&layer->shift);
     }
     bnorm_layer_destroy(layer->norm);
-    free(layer->weights.values);
-    free(layer->weights.gradients);
-    free(layer->weights.velocities);
-    free(layer->shift.velocities);
-    free(layer->scale.velocities);
     free(layer->product);
     free(layer->output);
     free(layer->gradient);
@@ -116,33 +124,41 @@ static void relu_gradient(const struct layer *layer, size_t rows)
         if (layer->output[i] <= 0) layer->gradient[i] = 0;
 }
 
-static void layer_forward(struct network *network, struct layer *layer, const float *input, size_t rows, bool training)
+void layer_finish(struct layer *layer, size_t batch, size_t rows, bool training)
 {
-    const int in = (int)layer->inputs, out = (int)layer->outputs;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, out, in, 1, input, in, layer->weights.values, in, 0,
-                layer->product, out);
     if (layer->norm) {
         const double start = seconds_now();
-        require(bnorm_layer_forward(layer->norm, rows, layer->product, layer->output, training));
-        network->norm_seconds += seconds_now() - start;
+        require(bnorm_layer_forward(layer->norm, batch, layer->product, layer->output, training));
+        layer->norm_seconds += seconds_now() - start;
     } else {
         add_bias(layer, rows);
     }
     if (layer->hidden) relu(layer, rows);
 }
 
-/* From layer->gradient to the gradients of the parameters and, unless NULL, of the input. */
-static void layer_backward(struct network *network, struct layer *layer, const float *input, float *input_gradient,
-                           size_t rows)
+void layer_forward(struct layer *layer, const float *input, size_t rows, bool training)
+{
+    const int in = (int)layer->inputs, out = (int)layer->outputs;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, out, in, 1, input, in, layer->weights.values, in, 0,
+                layer->product, out);
+    layer_finish(layer, rows, rows, training);
+}
+
+void layer_finish_backward(struct layer *layer, size_t rows)
 {
     if (layer->hidden) relu_gradient(layer, rows);
     if (layer->norm) {
         const double start = seconds_now();
         require(bnorm_layer_backward(layer->norm, layer->product, layer->gradient, layer->gradient));
-        network->norm_seconds += seconds_now() - start;
+        layer->norm_seconds += seconds_now() - start;
     } else {
         bias_gradient(layer, rows);
     }
+}
+
+void layer_backward(struct layer *layer, const float *input, float *input_gradient, size_t rows)
+{
+    layer_finish_backward(layer, rows);
     const int in = (int)layer->inputs, out = (int)layer->outputs;
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, (int)rows, 1, layer->gradient, out, input, in, 0,
                 layer->weights.gradients, in);
@@ -159,6 +175,13 @@ static void step(const struct parameter *parameter, float rate, float momentum)
     }
 }
 
+void layer_step(struct layer *layer, float rate, float momentum)
+{
+    step(&layer->weights, rate, momentum);
+    step(&layer->shift, rate, momentum);
+    step(&layer->scale, rate, momentum);
+}
+
 /* ---- The network ------------------------------------------------------------------------------------------------- */
 
 void network_create(struct network *network, size_t capacity, bool norm, int threads, uint64_t *random)
@@ -166,13 +189,12 @@ void network_create(struct network *network, size_t capacity, bool norm, int thr
     *network = (struct network){.capacity = capacity};
     for (size_t k = 0; k < LAYERS; k++) {
         struct layer *const layer = &network->layers[k];
-        layer_create(layer, widths[k], widths[k + 1], capacity);
+        layer_create(layer, widths[k], widths[k + 1], capacity, random);
         layer->hidden = k + 1 < LAYERS;
-        if (norm && layer->hidden)
-            add_norm(layer, threads);
-        else
-            layer->shift = own_parameter(layer->outputs);
-        initialise(layer, random);
+        if (!norm || !layer->hidden) continue;
+        bnorm_desc desc = bnorm_matrix(BNORM_F32, 0, layer->outputs); /* a layer takes batches of any size */
+        desc.threads = threads;
+        layer_add_norm(layer, &desc);
     }
 }
 
@@ -184,7 +206,7 @@ void network_destroy(struct network *network)
 const float *network_forward(struct network *network, const float *input, size_t rows, bool training)
 {
     for (size_t k = 0; k < LAYERS; k++) {
-        layer_forward(network, &network->layers[k], input, rows, training);
+        layer_forward(&network->layers[k], input, rows, training);
         input = network->layers[k].output;
     }
     return input;
@@ -196,18 +218,20 @@ void network_backward(struct network *network, const float *input, size_t rows)
 {
     for (size_t k = LAYERS; k-- > 0;) {
         struct layer *const below = k ? &network->layers[k - 1] : NULL;
-        layer_backward(network, &network->layers[k], below ? below->output : input, below ? below->gradient : NULL,
-                       rows);
+        layer_backward(&network->layers[k], below ? below->output : input, below ? below->gradient : NULL, rows);
     }
 }
 
 void network_step(struct network *network, float rate, float momentum)
 {
-    for (size_t k = 0; k < LAYERS; k++) {
-        step(&network->layers[k].weights, rate, momentum);
-        step(&network->layers[k].shift, rate, momentum);
-        step(&network->layers[k].scale, rate, momentum);
-    }
+    for (size_t k = 0; k < LAYERS; k++) layer_step(&network->layers[k], rate, momentum);
+}
+
+double network_norm_seconds(const struct network *network)
+{
+    double seconds = 0;
+    for (size_t k = 0; k < LAYERS; k++) seconds += network->layers[k].norm_seconds;
+    return seconds;
 }
 
 /* FNV-1a of 64 bits. */

@@ -2,6 +2,9 @@
  * what failed; exits with 1 if anything did, on any rank. */
 #include <bnorm/mpi.h>
 
+#include "support/array.h"
+#include "support/random.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,40 +52,26 @@ struct part {
     bnorm_buffers b;
 };
 
-static double noise(uint64_t i)
-{
-    uint64_t z = (i + 1) * 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-52 - 1;
-}
-
-static void put(bnorm_dtype type, void *values, size_t i, double value)
-{
-    if (type == BNORM_F64)
-        ((double *)values)[i] = value;
-    else
-        ((float *)values)[i] = (float)value;
-}
-
-static size_t value_size(bnorm_dtype type) { return type == BNORM_F64 ? 8 : 4; }
+static double noise(uint64_t i) { return random_uniform(1, i); }
 
 /* Arrays of a description; x and dy from the values at place `from` of the whole on. */
 static struct part part_make(const bnorm_desc *desc, size_t from)
 {
-    const size_t c = desc->features, size = value_size(desc->dtype), values = c * desc->spatial * desc->batch;
-    struct part p = {.desc = *desc, .entry = c * desc->spatial * size, .param = size};
-    void *const x = room(values * size), *const dy = room(values * size), *const gamma = room(c * size);
-    void *const beta = room(c * size), *const mean = room(c * size), *const var = room(c * size);
+    const size_t c = desc->features, size = type_size(desc->dtype), values = c * desc->spatial * desc->batch;
+    const bnorm_dtype of_params = desc->dtype == BNORM_F64 ? BNORM_F64 : BNORM_F32;
+    const size_t param = type_size(of_params);
+    struct part p = {.desc = *desc, .entry = c * desc->spatial * size, .param = param};
+    void *const x = room(values * size), *const dy = room(values * size), *const gamma = room(c * param);
+    void *const beta = room(c * param), *const mean = room(c * param), *const var = room(c * param);
     for (size_t i = 0; i < values; i++) {
-        put(desc->dtype, x, i, 3 + noise(from * c * desc->spatial + i));
-        put(desc->dtype, dy, i, noise(77777777 + from * c * desc->spatial + i));
+        type_put(desc->dtype, x, i, 3 + noise(from * c * desc->spatial + i));
+        type_put(desc->dtype, dy, i, noise(77777777 + from * c * desc->spatial + i));
     }
     for (size_t i = 0; i < c; i++) {
-        put(desc->dtype, gamma, i, 1 + 0.5 * noise(i));
-        put(desc->dtype, beta, i, noise(i + 5));
-        put(desc->dtype, mean, i, noise(i + 9));
-        put(desc->dtype, var, i, 2);
+        type_put(of_params, gamma, i, 1 + 0.5 * noise(i));
+        type_put(of_params, beta, i, noise(i + 5));
+        type_put(of_params, mean, i, noise(i + 9));
+        type_put(of_params, var, i, 2);
     }
     p.b = (bnorm_buffers){.x = x,
                           .dy = dy,
@@ -92,8 +81,8 @@ static struct part part_make(const bnorm_desc *desc, size_t from)
                           .running_var = var,
                           .y = room(values * size),
                           .dx = room(values * size),
-                          .dgamma = room(c * size),
-                          .dbeta = room(c * size),
+                          .dgamma = room(c * param),
+                          .dbeta = room(c * param),
                           .mean = room(c * 8),
                           .invstd = room(c * 8)};
     return p;
@@ -271,9 +260,12 @@ static size_t block_of(const bnorm_desc *d)
 
 static void whole_blocks(void)
 {
-    const bnorm_desc all[] = {bnorm_matrix(BNORM_F32, 0, 5), bnorm_matrix(BNORM_F64, 0, 100),
+    const bnorm_desc all[] = {bnorm_matrix(BNORM_F32, 0, 5),
+                              bnorm_matrix(BNORM_F64, 0, 100),
                               bnorm_image(BNORM_F32, BNORM_CHANNELS_LAST, 0, 3, 50),
                               bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 0, 3, 50),
+                              bnorm_image(BNORM_BF16, BNORM_CHANNELS_FIRST, 0, 4, 30),
+                              bnorm_matrix(BNORM_F16, 0, 33),
                               bnorm_image(BNORM_F64, BNORM_CHANNELS_FIRST, 0, 2, 9000)};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         const size_t block = block_of(&all[i]), r = (size_t)rank, last = rank == ranks - 1 ? (block + 2) / 3 : 0;
@@ -286,10 +278,14 @@ static void whole_blocks(void)
 static void any_parts(void)
 {
     const bnorm_desc f32 = bnorm_matrix(BNORM_F32, 0, 9), f64 = bnorm_matrix(BNORM_F64, 0, 70);
+    const bnorm_desc half = bnorm_image(BNORM_F16, BNORM_CHANNELS_LAST, 0, 3, 10);
+    const bnorm_desc first = bnorm_image(BNORM_BF16, BNORM_CHANNELS_FIRST, 0, 2, 20);
     run(f32, 300 + 11 * (size_t)rank, false, false);
     run(f32, 2, false, false);
     run(f64, (size_t)rank % 2 == 0 ? 1000 : 0, false, false);
     run(f64, (size_t)ranks - (size_t)rank + 1, false, false);
+    run(half, 20 + 31 * (size_t)rank, false, false);
+    run(first, (size_t)rank % 3 * 41 + 1, false, false);
 }
 
 static void few_values(void)
@@ -385,27 +381,57 @@ static void errors_of_mpi(void)
     }
 }
 
-/* Two exchanges to a call, of one message a round; nodes cost at most 24 C bytes. A communicator that is freed takes
- * ours along. */
-static void traffic(void)
+/* The fewest aligned nodes that ranks [from, from + count) hold between them, 3 blocks to a rank, around the circle. */
+static size_t nodes_of(size_t from, size_t count)
 {
-    const bnorm_desc d = bnorm_matrix(BNORM_F32, 512, 1000);
-    struct part p = part_make(&d, (size_t)rank * 512);
+    const size_t all = 3 * (size_t)ranks;
+    size_t nodes = 0, block = 3 * from;
+    for (size_t left = 3 * count; left > 0; nodes++) {
+        size_t size = 1;
+        while (block % (2 * size) == 0 && 2 * size <= left && block + 2 * size <= all) size *= 2;
+        left -= size;
+        block = (block + size) % all;
+    }
+    return nodes;
+}
+
+/* Two exchanges to a call, of one message a round. To agree takes 16 bytes a round, and 8 for each other rank; nodes
+ * take 24 C bytes at most for each that a rank holds: of the ranks so far, 2^k of them, and of the first of these that
+ * the last round will want. A communicator that is freed takes ours along. */
+static void check_traffic(size_t features)
+{
+    const bnorm_desc none = bnorm_matrix(BNORM_F32, 0, features);
+    size_t block = block_of(&none), nodes = 0, last = 1;
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 3 * block, features);
+    struct part p = part_make(&d, (size_t)rank * d.batch);
     uint64_t messages = 9, bytes = 9;
     unsigned rounds = 0;
     MPI_Comm comm;
-    snprintf(context, sizeof context, "traffic");
+    snprintf(context, sizeof context, "traffic of %zu features", features);
     while (1u << rounds < (unsigned)ranks) rounds++;
+    if (rounds > 0) last = (size_t)ranks - ((size_t)1 << (rounds - 1));
+    for (unsigned k = 0; k < rounds; k++) {
+        const size_t of_last = last & (((size_t)1 << k) - 1);
+        if (k < rounds - 1 || last == (size_t)1 << k) nodes += nodes_of((size_t)rank, (size_t)1 << k);
+        nodes += nodes_of((size_t)rank, of_last);
+    }
     MPI_Comm_dup(MPI_COMM_WORLD, &comm);
     IS(BNORM_OK, bnorm_mpi_traffic(comm, &messages, &bytes));
     CHECK(messages == 0 && bytes == 0, "before any");
     IS(BNORM_OK, bnorm_mpi_forward_training(&d, &p.b, comm));
     IS(BNORM_OK, bnorm_mpi_traffic(comm, &messages, &bytes));
     CHECK(messages == 2 * rounds, "%u messages, %u rounds", (unsigned)messages, rounds);
-    /* 8 blocks to a rank: one or two nodes to a range, of whole and of part, before and after the wrap */
-    CHECK(bytes <= rounds * (168 + 328 + 8 * 24 * 1000), "%u bytes", (unsigned)bytes);
+    const size_t to_agree = 16 * rounds + 8 * ((size_t)ranks - 1);
+    CHECK(bytes >= to_agree && bytes - to_agree <= 24 * features * nodes, "%u bytes, %zu to agree, %zu nodes",
+          (unsigned)bytes, to_agree, nodes);
     MPI_Comm_free(&comm);
     part_free(&p);
+}
+
+static void traffic(void)
+{
+    static const size_t features[] = {1, 2, 3, 64};
+    for (size_t i = 0; i < sizeof features / sizeof *features; i++) check_traffic(features[i]);
 }
 
 int main(int argc, char **argv)

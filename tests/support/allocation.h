@@ -3,10 +3,14 @@
 #ifndef TESTS_ALLOCATION_H
 #define TESTS_ALLOCATION_H
 
-/* From now on the allocation number `n` (1 is the next) and all after it fail; 0: none fails. Resets the count. */
+/* From now on the allocation number `n` (1 is the next) and all after it fail; 0: none fails. Resets the counts. */
 void allocation_fail_from(int n);
 
-/* Allocations since then. */
+/* The same, but only that one fails. */
+void allocation_fail_at(int n);
+
+/* Allocations since then; and how many of them are more than what was freed since then. */
 int allocation_count(void);
+int allocation_kept(void);
 
 #endif

@@ -7,7 +7,7 @@
 #ifndef TESTS_ARRAY_H
 #define TESTS_ARRAY_H
 
-#include <bnorm/bnorm.h>
+#include "type.h"
 
 struct array {
     bnorm_dtype type;
@@ -21,19 +21,9 @@ struct array {
     unsigned char *elements; /* in block */
 };
 
-enum { TYPES = 4, LAYOUTS = 2 };
-extern const bnorm_dtype all_types[TYPES];
+enum { LAYOUTS = 2 };
 extern const bnorm_layout all_layouts[LAYOUTS];
-
-size_t type_size(bnorm_dtype type);
-const char *type_name(bnorm_dtype type);
 const char *layout_name(bnorm_layout layout); /* "last", "first" */
-
-/* 16 bits are decoded and encoded by integers and powers of two: exact, subnormals too. type_put rounds to nearest
- * even, once; what is beyond the largest finite number becomes infinite, NaN stays NaN. */
-double type_get(bnorm_dtype type, const void *elements, size_t index);
-void type_put(bnorm_dtype type, void *elements, size_t index, double value);
-double type_round(bnorm_dtype type, double value); /* put, then got */
 
 /* The first element lies `shift` elements beyond a 64-byte boundary. */
 struct array array_make(bnorm_dtype type, size_t rows, size_t columns, size_t run, size_t stride, size_t shift);

@@ -1,13 +1,12 @@
 #include "bounds.h"
 
 #include "check.h"
-#include "reference.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 /* The bounds, with u = 2^-53 (f64) or 2^-24 (all others, whose elements are computed in float), v = 2^-53, and k = 8
- * for what sums leave behind.
+ * for what sums leave behind. The 8 of dx, and of y in 16 bits, is that k here.
  *
  * Sums. A block is summed in double around a pivot of its own, in lanes that are folded in a fixed order, and the
  * blocks are merged in a tree. If no term of a block takes part in more than L additions on its way to the block's sum,
@@ -76,8 +75,7 @@ double largest_finite(bnorm_dtype type)
 
 static bool is_sixteen(bnorm_dtype type) { return type_size(type) == 2; }
 
-/* The distance between numbers of the type at `value`. */
-static double ulp(bnorm_dtype type, double value)
+double ulp(bnorm_dtype type, double value)
 {
     int exponent;
     frexp(fmin(fabs(value), largest_finite(type)), &exponent); /* value in [2^(exponent - 1), 2^exponent) */
@@ -85,43 +83,54 @@ static double ulp(bnorm_dtype type, double value)
     return value == 0 || distance < least_subnormal(type) ? least_subnormal(type) : distance;
 }
 
+/* fixed + k * unit. */
+struct bound {
+    double fixed, unit;
+};
+
 /* The worst of one column: what is reported if it breaks its bound. */
 struct seen {
-    double share, got, exact, bound;
+    struct used used;
+    double got, exact, bound;
     size_t row;
 };
 
-static void see(struct seen *seen, size_t row, double got, wide exact, double bound)
+static void see(struct seen *seen, size_t row, double got, wide exact, struct bound b)
 {
-    const double error = (double)wide_abs(got - exact);
+    const double error = (double)wide_abs(got - exact), bound = b.fixed + k * b.unit;
     double share = error <= bound ? (bound > 0 ? error / bound : 0) : error / bound;
     if (!(share >= 0)) share = HUGE_VAL; /* NaN */
-    if (share < seen->share) return;
-    *seen = (struct seen){share, got, (double)exact, bound, row};
+    if (error > b.fixed) seen->used.k = fmax(seen->used.k, (error - b.fixed) / b.unit);
+    if (share < seen->used.share) return;
+    seen->used.share = share;
+    seen->got = got;
+    seen->exact = (double)exact;
+    seen->bound = bound;
+    seen->row = row;
 }
 
 /* Half an ulp of `exact` comes on top where the result is of 16 bits. Infinity stands for the number after the largest.
  */
-static void see_element(struct seen *seen, bnorm_dtype type, size_t row, double got, wide exact, double bound)
+static void see_element(struct seen *seen, bnorm_dtype type, size_t row, double got, wide exact, struct bound bound)
 {
-    if (!is_sixteen(type)) {
-        see(seen, row, got, exact, bound);
-        return;
+    if (is_sixteen(type)) {
+        const double next = ldexp(1, type == BNORM_BF16 ? 128 : 16);
+        if (isinf(got)) got = copysign(next, got);
+        if (wide_abs(exact) > next) exact = exact < 0 ? -next : next;
+        bound.fixed += 0.5 * ulp(type, (double)exact);
     }
-    const double next = ldexp(1, type == BNORM_BF16 ? 128 : 16);
-    if (isinf(got)) got = copysign(next, got);
-    if (wide_abs(exact) > next) exact = exact < 0 ? -next : next;
-    see(seen, row, got, exact, bound + 0.5 * ulp(type, (double)exact));
+    see(seen, row, got, exact, bound);
 }
 
-static void judge(const char *what, size_t column, const struct seen *seen, double *worst)
+static void judge(const char *what, size_t column, const struct seen *seen, struct used *worst)
 {
-    if (seen->share > *worst) *worst = seen->share;
-    CHECK(seen->share <= 1, "%s[%zu][%zu] is %.17g, exactly %.17g, %.3g of the bound %.3g", what, seen->row, column,
-          seen->got, seen->exact, seen->share, seen->bound);
+    worst->share = fmax(worst->share, seen->used.share);
+    worst->k = fmax(worst->k, seen->used.k);
+    CHECK(seen->used.share <= 1, "%s[%zu][%zu] is %.17g, exactly %.17g, %.3g of the bound %.3g", what, seen->row,
+          column, seen->got, seen->exact, seen->used.share, seen->bound);
 }
 
-static double *take_column(const struct array *array, size_t column)
+double *column_before(const struct array *array, size_t column)
 {
     double *values = calloc(array->rows + 1, sizeof *values);
     if (!values) abort();
@@ -139,40 +148,42 @@ static double beta_of(const struct problem *p, size_t c)
     return p->buffers.beta ? array_get_saved(&p->arrays[BETA], 0, c) : 0;
 }
 
-static double invstd_bound(bnorm_dtype type, const struct statistics *s)
+static struct bound mean_bound(const struct statistics *s) { return (struct bound){0, v * (double)s->mean_abs}; }
+
+static struct bound invstd_bound(bnorm_dtype type, const struct statistics *s)
 {
     const double invstd = (double)s->invstd;
-    if (type != BNORM_F64) return 0x1p-30 * invstd;
-    return k * v * (1 + fabs((double)s->mean) * invstd) * invstd;
+    if (type != BNORM_F64) return (struct bound){0x1p-30 * invstd, 0};
+    return (struct bound){0, v * (1 + fabs((double)s->mean) * invstd) * invstd};
 }
 
 static void check_saved(const struct problem *p, size_t c, const struct statistics *s, struct worst *worst)
 {
     struct seen seen = {0};
-    if (p->buffers.mean) see(&seen, 0, array_get(&p->arrays[MEAN], 0, c), s->mean, k * v * (double)s->mean_abs);
-    judge("mean", c, &seen, &worst->mean);
+    if (p->buffers.mean) see(&seen, 0, array_get(&p->arrays[MEAN], 0, c), s->mean, mean_bound(s));
+    judge("mean", c, &seen, &worst->of[TRAINING][MEAN]);
     seen = (struct seen){0};
     if (p->buffers.invstd)
         see(&seen, 0, array_get(&p->arrays[INVSTD], 0, c), s->invstd, invstd_bound(p->desc.dtype, s));
-    judge("invstd", c, &seen, &worst->invstd);
+    judge("invstd", c, &seen, &worst->of[TRAINING][INVSTD]);
 }
 
-/* One running statistic; `batch_error` is what the batch's own value may be off by. */
-static void check_running(const struct problem *p, enum array_name name, size_t c, wide batch, double batch_error,
+/* One running statistic; `off` is by how much the batch's own value may be. */
+static void check_running(const struct problem *p, enum array_name name, size_t c, wide batch, struct bound off,
                           struct worst *worst)
 {
     const struct array *a = &p->arrays[name];
     const double r = p->desc.update_rate, before = array_get_saved(a, 0, c);
     const double terms = fabs((1 - r) * before) + fabs(r * (double)batch);
-    const double got = array_get(a, 0, c), bound = 2 * unit_roundoff(a->type) * terms + r * batch_error;
+    const double got = array_get(a, 0, c), roundings = 2 * unit_roundoff(a->type) * terms + least_subnormal(a->type);
     const wide exact = reference_running(before, batch, r);
     struct seen seen = {0};
     /* The variance of numbers beyond 1e19 is not a float. */
     if (exact <= (a->type == BNORM_F64 ? DBL_MAX : FLT_MAX))
-        see(&seen, 0, got, exact, bound + least_subnormal(a->type));
+        see(&seen, 0, got, exact, (struct bound){roundings + r * off.fixed, r * off.unit});
     else
         CHECK(got == HUGE_VAL, "a running statistic is %g, exactly %g", got, (double)exact);
-    judge(name == RUNNING_MEAN ? "running_mean" : "running_var", c, &seen, &worst->running);
+    judge(name == RUNNING_MEAN ? "running_mean" : "running_var", c, &seen, &worst->of[TRAINING][name]);
 }
 
 static void check_running_statistics(const struct problem *p, size_t c, const struct statistics *s, struct worst *worst)
@@ -180,71 +191,76 @@ static void check_running_statistics(const struct problem *p, size_t c, const st
     if (!p->buffers.running_mean) return;
     wide factor = 1;
     if (!p->desc.biased_running_var) factor = (wide)p->count / (wide)(p->count - 1);
-    const double sum = (double)(s->variance + p->desc.eps);
-    const double relative = s->invstd == 0 ? 0 : invstd_bound(p->desc.dtype, s) / (double)s->invstd;
-    check_running(p, RUNNING_MEAN, c, s->mean, k * v * (double)s->mean_abs, worst);
-    check_running(p, RUNNING_VAR, c, factor * s->variance, 2 * relative * sum * (double)factor, worst);
+    /* Relative, the variance and eps err by twice what invstd does. */
+    const struct bound off = invstd_bound(p->desc.dtype, s);
+    const double twice = 2 * (double)(s->variance + p->desc.eps) * (double)factor;
+    const double invstd = s->invstd == 0 ? 1 : (double)s->invstd;
+    check_running(p, RUNNING_MEAN, c, s->mean, mean_bound(s), worst);
+    check_running(p, RUNNING_VAR, c, factor * s->variance,
+                  (struct bound){off.fixed / invstd * twice, off.unit / invstd * twice}, worst);
 }
 
-static void check_y(const struct problem *p, size_t c, const double *x, wide mean, wide invstd, double mean_error,
-                    struct worst *worst)
+/* mean_abs: mean abs(x), where the mean is a sum; 0 where it is given. */
+static void check_y(const struct problem *p, size_t c, const double *x, wide mean, wide invstd, wide mean_abs,
+                    struct used *worst)
 {
     const double gamma = gamma_of(p, c), beta = beta_of(p, c), u = unit_roundoff(p->desc.dtype);
     const bool sixteen = is_sixteen(p->desc.dtype);
-    const double roundings = (sixteen ? 8 : 5) * u;
-    const double fixed =
-        sixteen ? roundings * (fabs(beta) + fabs(gamma))
-                : roundings * fabs(beta) + fabs(gamma) * (double)invstd * mean_error + least_subnormal(p->desc.dtype);
+    const double mean_error = v * fabs(gamma) * (double)invstd * (double)mean_abs;
     struct seen seen = {0};
     for (size_t m = 0; m < p->count; m++) {
         const wide exact = reference_y(x[m], mean, invstd, gamma, beta);
-        const double scaled = fabs((double)(exact - beta)); /* gamma xhat */
-        see_element(&seen, p->desc.dtype, m, array_get(&p->arrays[p->y], m, c), exact, roundings * scaled + fixed);
+        const double terms = fabs((double)(exact - beta)) + fabs(beta); /* gamma xhat and beta */
+        const struct bound bound = sixteen ? (struct bound){0, u * (terms + fabs(gamma))}
+                                           : (struct bound){5 * u * terms + least_subnormal(p->desc.dtype), mean_error};
+        see_element(&seen, p->desc.dtype, m, array_get(&p->arrays[p->y], m, c), exact, bound);
     }
-    judge("y", c, &seen, &worst->y);
+    judge("y", c, &seen, worst);
+}
+
+void check_training_column(const struct problem *p, size_t c, const double *x, const struct statistics *s,
+                           struct worst *worst)
+{
+    check_saved(p, c, s, worst);
+    check_running_statistics(p, c, s, worst);
+    check_y(p, c, x, s->mean, s->invstd, s->mean_abs, &worst->of[TRAINING][Y]);
 }
 
 void check_parts_column(const struct problem *p, size_t c, struct worst *worst)
 {
-    double *x = take_column(&p->arrays[X], c);
+    double *x = column_before(&p->arrays[X], c);
     const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
     check_saved(p, c, &s, worst);
     check_running_statistics(p, c, &s, worst);
-    check_y(p, c, x, array_get(&p->arrays[MEAN], 0, c), array_get(&p->arrays[INVSTD], 0, c), 0, worst);
+    check_y(p, c, x, array_get(&p->arrays[MEAN], 0, c), array_get(&p->arrays[INVSTD], 0, c), 0,
+            &worst->of[TRAINING][Y]);
     free(x);
 }
 
-static void check_training_column(const struct problem *p, size_t c, struct worst *worst)
+static void training(const struct problem *p, size_t c, struct worst *worst)
 {
-    double *x = take_column(&p->arrays[X], c);
+    double *x = column_before(&p->arrays[X], c);
     const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
-    check_saved(p, c, &s, worst);
-    check_running_statistics(p, c, &s, worst);
-    check_y(p, c, x, s.mean, s.invstd, k * v * (double)s.mean_abs, worst);
+    check_training_column(p, c, x, &s, worst);
     free(x);
 }
 
-static void check_inference_column(const struct problem *p, size_t c, struct worst *worst)
+static void inference(const struct problem *p, size_t c, struct worst *worst)
 {
-    double *x = take_column(&p->arrays[X], c);
+    double *x = column_before(&p->arrays[X], c);
     const wide invstd = reference_invstd(array_get_saved(&p->arrays[RUNNING_VAR], 0, c), p->desc.eps);
-    check_y(p, c, x, array_get_saved(&p->arrays[RUNNING_MEAN], 0, c), invstd, 0, worst);
+    check_y(p, c, x, array_get_saved(&p->arrays[RUNNING_MEAN], 0, c), invstd, 0, &worst->of[INFERENCE][Y]);
     free(x);
 }
 
-static void check_sums(const struct problem *p, size_t c, const struct gradients *g, struct worst *worst)
+/* dbeta or dgamma. */
+static void check_sum(const struct problem *p, enum array_name name, size_t c, wide exact, wide sum_abs,
+                      struct worst *worst)
 {
-    const bnorm_dtype type = p->arrays[DBETA].type;
+    const struct array *a = &p->arrays[name];
     struct seen seen = {0};
-    if (p->buffers.dbeta)
-        see(&seen, 0, array_get(&p->arrays[DBETA], 0, c), g->dbeta,
-            ulp(type, (double)g->dbeta) + k * v * (double)g->sum_abs_dy);
-    judge("dbeta", c, &seen, &worst->dbeta);
-    seen = (struct seen){0};
-    if (p->buffers.dgamma)
-        see(&seen, 0, array_get(&p->arrays[DGAMMA], 0, c), g->dgamma,
-            ulp(type, (double)g->dgamma) + k * v * (double)g->sum_abs_dy_xhat);
-    judge("dgamma", c, &seen, &worst->dgamma);
+    see(&seen, 0, array_get(a, 0, c), exact, (struct bound){ulp(a->type, (double)exact), v * (double)sum_abs});
+    judge(name == DBETA ? "dbeta" : "dgamma", c, &seen, &worst->of[BACKWARD][name]);
 }
 
 static void check_dx(const struct problem *p, size_t c, const double *x, const double *dy, wide mean, wide invstd,
@@ -258,31 +274,40 @@ static void check_dx(const struct problem *p, size_t c, const double *x, const d
     struct seen seen = {0};
     for (size_t m = 0; m < p->count; m++) {
         const double xhat = fabs((double)((x[m] - mean) * invstd));
-        const double bound = 8 * u * factor * (fabs(dy[m]) + mean_dy + xhat * mean_dy_xhat) +
-                             k * u * factor * (mean_abs_dy + xhat * mean_abs_dy_xhat) +
-                             0.5 * least_subnormal(p->desc.dtype == BNORM_F64 ? BNORM_F64 : BNORM_F32);
+        const double roundings = fabs(dy[m]) + mean_dy + xhat * mean_dy_xhat;
+        const double sums = mean_abs_dy + xhat * mean_abs_dy_xhat; /* their factors, 8 and k, are the same */
+        const struct bound bound = {0.5 * least_subnormal(p->desc.dtype == BNORM_F64 ? BNORM_F64 : BNORM_F32),
+                                    u * factor * (roundings + sums)};
         see_element(&seen, p->desc.dtype, m, array_get(&p->arrays[p->dx], m, c),
                     reference_dx(x[m], dy[m], p->count, mean, invstd, gamma, g), bound);
     }
-    judge("dx", c, &seen, &worst->dx);
+    judge("dx", c, &seen, &worst->of[BACKWARD][DX]);
 }
 
-static void check_backward_column(const struct problem *p, size_t c, struct worst *worst)
+void check_backward_column(const struct problem *p, size_t c, const double *x, const double *dy,
+                           const struct gradients *g, struct worst *worst)
 {
-    double *x = take_column(&p->arrays[X], c), *dy = take_column(&p->arrays[DY], c);
+    const double mean = array_get_saved(&p->arrays[MEAN], 0, c), invstd = array_get_saved(&p->arrays[INVSTD], 0, c);
+    if (p->buffers.dbeta) check_sum(p, DBETA, c, g->dbeta, g->sum_abs_dy, worst);
+    if (p->buffers.dgamma) check_sum(p, DGAMMA, c, g->dgamma, g->sum_abs_dy_xhat, worst);
+    check_dx(p, c, x, dy, mean, invstd, g, worst);
+}
+
+static void backward(const struct problem *p, size_t c, struct worst *worst)
+{
+    double *x = column_before(&p->arrays[X], c), *dy = column_before(&p->arrays[DY], c);
     const double mean = array_get_saved(&p->arrays[MEAN], 0, c), invstd = array_get_saved(&p->arrays[INVSTD], 0, c);
     const struct gradients g = reference_gradients(x, dy, p->count, mean, invstd);
-    check_sums(p, c, &g, worst);
-    check_dx(p, c, x, dy, mean, invstd, &g, worst);
+    check_backward_column(p, c, x, dy, &g, worst);
     free(x);
     free(dy);
 }
 
 void check_column(const struct problem *p, enum operation operation, size_t c, struct worst *worst)
 {
-    if (operation == TRAINING) check_training_column(p, c, worst);
-    if (operation == INFERENCE) check_inference_column(p, c, worst);
-    if (operation == BACKWARD) check_backward_column(p, c, worst);
+    if (operation == TRAINING) training(p, c, worst);
+    if (operation == INFERENCE) inference(p, c, worst);
+    if (operation == BACKWARD) backward(p, c, worst);
 }
 
 static void check_columns(const struct problem *p, enum operation operation, struct worst *worst)

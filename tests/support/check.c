@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,16 +68,20 @@ void note(const char *format, ...)
 
 void check_failed(const char *file, int line, const char *condition, const char *format, ...)
 {
-    if (failures++ >= PRINTED_FAILURES) return;
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     char detail[512], text[1024];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(detail, sizeof detail, format, arguments);
     va_end(arguments);
+    pthread_mutex_lock(&one_at_a_time);
     snprintf(text, sizeof text, "%s:%d: %s/%s: [%s; BNORM_TEST_SEED=%llu] %s: %s\n", file, line, suite, name, context,
              (unsigned long long)test_seed(), condition, detail);
-    fputs(text, stderr);
-    strncat(report, text, sizeof report - strlen(report) - 1);
+    if (failures++ < PRINTED_FAILURES) {
+        fputs(text, stderr);
+        strncat(report, text, sizeof report - strlen(report) - 1);
+    }
+    pthread_mutex_unlock(&one_at_a_time);
 }
 
 const char *check_report(void) { return report; }

@@ -10,7 +10,7 @@
  * of the plain driver's list (driver.c) where it is not: one line declares it for both. CASE starts in the first
  * column, where tests/run counts it.
  *
- * A case must not call CHECK inside a parallel region: collect there, check after. */
+ * Threads of a case may CHECK at the same time; describe is for the thread that started them. */
 #ifndef TESTS_CHECK_H
 #define TESTS_CHECK_H
 

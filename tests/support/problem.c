@@ -1,5 +1,6 @@
 #include "problem.h"
 
+#include "bounds.h"
 #include "check.h"
 #include "random.h"
 
@@ -10,8 +11,8 @@ const double ratios[RATIOS] = {0, 1, 1e2, 1e4, 1e6};
 static const char *const array_names[ARRAYS] = {"x",    "dy",     "gamma",    "beta",         "y",
                                                 "dx",   "dgamma", "dbeta",    "running_mean", "running_var",
                                                 "mean", "invstd", "workspace"};
-static const char *const pattern_names[PATTERNS] = {"random",       "constant", "outlier first",
-                                                    "outlier last", "sorted",   "alternating"};
+const char *const pattern_names[PATTERNS] = {"random", "constant",    "outlier first", "outlier last",
+                                             "sorted", "alternating", "cancelling"};
 
 bnorm_dtype parameter_type(bnorm_dtype type) { return type == BNORM_F64 ? BNORM_F64 : BNORM_F32; }
 
@@ -63,6 +64,15 @@ void problem_free(struct problem *p)
     for (int i = 0; i < ARRAYS; i++) array_free(&p->arrays[i]);
 }
 
+/* In [-1, 1). Where it cancels, the second half takes back the first, but for a millionth. */
+static double noise_of(uint64_t seed, size_t row, size_t count, size_t features, size_t column, bool cancels)
+{
+    const double own = random_uniform(seed, row * features + column);
+    const size_t half = count / 2;
+    if (!cancels || row < half || half == 0) return own;
+    return 0x1p-20 * own - random_uniform(seed, (row - half) % half * features + column);
+}
+
 static double pattern_value(enum pattern pattern, double noise, size_t row, size_t count)
 {
     switch (pattern) {
@@ -75,6 +85,23 @@ static double pattern_value(enum pattern pattern, double noise, size_t row, size
     }
 }
 
+/* Columns take turns: NaN, infinities, what overflows, what may be flushed, signed zeros; and none. A column of x with
+ * its turn comes with each of dy's. */
+static void put_special_values(struct problem *p)
+{
+    const bnorm_dtype type = p->desc.dtype;
+    const double values[] = {
+        NAN, HUGE_VAL, -HUGE_VAL, largest_finite(type), -largest_finite(type), least_subnormal(type), 0, -0.0};
+    const size_t turns = sizeof values / sizeof *values + 1, features = p->desc.features;
+    for (size_t c = 0; c < features; c++)
+        for (size_t m = 0; m < p->count; m++) {
+            const uint64_t bits = random_bits(test_seed() + 6, m * features + c);
+            const size_t of_x = c % turns, of_dy = (c + c / turns) % turns;
+            if (bits % 7 == 0 && of_x > 0) array_put(&p->arrays[X], m, c, values[of_x - 1]);
+            if (bits % 7 == 1 && of_dy > 0) array_put(&p->arrays[DY], m, c, values[of_dy - 1]);
+        }
+}
+
 void problem_fill(struct problem *p, const struct input *input)
 {
     const uint64_t seed = test_seed();
@@ -83,17 +110,19 @@ void problem_fill(struct problem *p, const struct input *input)
     for (size_t c = 0; c < features; c++) {
         const double wanted = ratios[((size_t)input->ratio + (input->one_ratio ? 0 : c)) % RATIOS];
         const double ratio = (p->desc.dtype == BNORM_F16 ? fmin(wanted, 3e4) : wanted) * (c % 3 == 1 ? -1 : 1);
+        const bool cancels = input->pattern == CANCELLING;
         for (size_t m = 0; m < p->count; m++) {
-            const uint64_t index = m * features + c;
-            const double noise = 1.7320508 * random_uniform(seed, index); /* variance 1 */
+            const double noise = 1.7320508 * noise_of(seed, m, p->count, features, c, cancels); /* variance 1 */
+            const double dy = noise_of(seed + 1, m, p->count, features, c, cancels);
             array_put(&p->arrays[X], m, c, scale * (ratio + pattern_value(input->pattern, noise, m, p->count)));
-            array_put(&p->arrays[DY], m, c, dy_scale * (random_uniform(seed + 1, index) + 0.125 * (double)(c % 4)));
+            array_put(&p->arrays[DY], m, c, dy_scale * (dy + (cancels ? 0 : 0.125 * (double)(c % 4))));
         }
         array_put(&p->arrays[GAMMA], 0, c, c % 7 == 6 ? 0 : 1 + random_uniform(seed + 2, c) * (c % 2 ? 2 : 0.5));
         array_put(&p->arrays[BETA], 0, c, c % 5 == 4 ? 0 : random_uniform(seed + 3, c) * 3);
         array_put(&p->arrays[RUNNING_MEAN], 0, c, random_uniform(seed + 4, c));
         array_put(&p->arrays[RUNNING_VAR], 0, c, 1.5 + random_uniform(seed + 5, c));
     }
+    if (input->special) put_special_values(p);
 }
 
 void problem_fill_saved_statistics(struct problem *p)

@@ -23,7 +23,8 @@ enum array_name {
 
 enum operation { TRAINING, INFERENCE, BACKWARD, OPERATIONS };
 
-enum pattern { RANDOM, CONSTANT, OUTLIER_FIRST, OUTLIER_LAST, SORTED, ALTERNATING, PATTERNS };
+enum pattern { RANDOM, CONSTANT, OUTLIER_FIRST, OUTLIER_LAST, SORTED, ALTERNATING, CANCELLING, PATTERNS };
+extern const char *const pattern_names[PATTERNS];
 
 /* x = scale * (ratio of the column + pattern), where the pattern has a standard deviation of about 1. A ratio that half
  * cannot hold is 3e4 there; the values are the same in both layouts. */
@@ -33,6 +34,7 @@ struct input {
     double dy_scale; /* 0 means 1 */
     int ratio;       /* index into ratios of column 0; column c has index ratio + c, modulo RATIOS */
     bool one_ratio;  /* all columns have that of column 0 */
+    bool special;    /* then a seventh of a column's values is one special value of its own: see problem.c */
 };
 
 /* |mean| / std, as the accuracy table has them; before x is rounded to 16 bits. */

@@ -171,7 +171,7 @@ static uint64_t hash_of_input(uint64_t all, bnorm_dtype type, bnorm_layout layou
     return all;
 }
 
-uint64_t variant_hash(enum variant_set set, bool large)
+uint64_t variant_hash(enum variant_set set, bool large, surroundings *around)
 {
     static const struct {
         bnorm_layout layout;
@@ -180,14 +180,16 @@ uint64_t variant_hash(enum variant_set set, bool large)
         {BNORM_CHANNELS_LAST, 0, 2}, {BNORM_CHANNELS_LAST, 2, TYPES}, {BNORM_CHANNELS_FIRST, 0, TYPES}};
     static const struct variant variants[] = {
         {.threads = 1},
-        {.threads = 2, .shift = 1, .x_padding = 3, .y_padding = 1, .dx_padding = 2, .dy_padding = 5},
+        {.threads = 0, .shift = 1, .x_padding = 3, .y_padding = 1, .dx_padding = 2, .dy_padding = 5},
         {.threads = 1, .y_in_place = true, .dx_in_place = true}};
     uint64_t all = 0;
     for (int t = sets[set].from; t < sets[set].to; t++)
         for (size_t i = 0; i < VARIANT_INPUTS; i++)
             for (size_t v = 0; v < LENGTH(variants); v++) {
                 const struct input input = variant_input(all_types[t], i);
-                all = hash_of_input(all, all_types[t], sets[set].layout, &input, &variants[v], large);
+                struct variant variant = variants[v];
+                variant.around = around;
+                all = hash_of_input(all, all_types[t], sets[set].layout, &input, &variant, large);
             }
     return all;
 }

@@ -4,6 +4,9 @@
 
 #include "problem.h"
 
+/* What the calls of a problem are made in. */
+typedef void surroundings(void (*body)(void *), void *argument);
+
 struct variant {
     int threads;
     size_t x_padding, y_padding, dx_padding, dy_padding; /* elements between rows, channels first between images */
@@ -11,8 +14,7 @@ struct variant {
     bool y_in_place, dx_in_place;
     bool workspace;        /* given, and misaligned by one byte */
     bool without_optional; /* of the outputs, only y and dx are asked for */
-    /* the surroundings the calls are made in; NULL: none */
-    void (*around)(void (*body)(void *), void *argument);
+    surroundings *around;  /* NULL: none */
 };
 
 /* What the three calls wrote; 0 where not asked for. */
@@ -33,6 +35,6 @@ struct input variant_input(bnorm_dtype type, size_t number);
 /* A number for the bits of a fixed set of problems, the same on every machine: every tail of a vector, shapes of one
  * and of many blocks; dense, padded and misaligned, in place. The large shapes take an emulator seconds. */
 enum variant_set { FLOATS_CHANNELS_LAST, SIXTEEN_CHANNELS_LAST, ALL_CHANNELS_FIRST, VARIANT_SETS };
-uint64_t variant_hash(enum variant_set set, bool large);
+uint64_t variant_hash(enum variant_set set, bool large, surroundings *around);
 
 #endif
