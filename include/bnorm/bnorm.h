@@ -261,12 +261,12 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
 /* For a batch that comes in parts: micro-batches, files, processes, machines. Each part is summed where it is, the sums
  * are merged, and y and dx are computed part by part:
  *
- *     bnorm_moments *m;                                      for each part:
+ *     bnorm_moments *m;
  *     bnorm_moments_create(&m, &d, 0);
- *     bnorm_moments_accumulate(m, rows, x);                      in order; first trip: reads x
- *     bnorm_moments_finish(m, mean, invstd);                 once, then
+ *     bnorm_moments_accumulate(m, rows, x);                  // for each part, in order; first trip: reads x
+ *     bnorm_moments_finish(m, mean, invstd);                 // once
  *     bnorm_moments_commit(m, running_mean, running_var);
- *     bnorm_normalise(&d, &b);                                   second trip: reads x, writes y
+ *     bnorm_normalise(&d, &b);                               // for each part; second trip: reads x, writes y
  *     bnorm_moments_destroy(m);
  *
  * and backward the same with bnorm_gradient_sums and bnorm_input_gradient. Where different processes have the parts,
