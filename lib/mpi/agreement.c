@@ -43,7 +43,7 @@ const void *bn_agreement_message(bn_agreement *a, int round, size_t *size)
     return a->words;
 }
 
-/* The status that a message brings, NULL if it has no right size. */
+/* The status that a message brings; BNORM_MPI if it has no right size. */
 static bnorm_status read_message(bn_agreement *a, int round, const void *message, size_t size)
 {
     const size_t rows = ranks_of(a, round) * sizeof *a->words;

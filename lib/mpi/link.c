@@ -63,25 +63,25 @@ bnorm_status bn_link_of(MPI_Comm comm, bn_link **link)
     if (MPI_Comm_test_inter(comm, &between) != MPI_SUCCESS) return BNORM_MPI;
     if (between) return BNORM_UNSUPPORTED;
 
+    /* Whatever failed here, the others are told: a rank without a link takes part in no exchange, then none does. */
     bn_link *const l = calloc(1, sizeof *l);
     MPI_Comm copy;
-    const bool made = duplicate(comm, &copy); /* even without memory: the others wait for it */
-    int mine = l != NULL, all = 0;            /* a rank without a link takes part in no exchange: then none does */
-    const bool agreed = made && MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, copy) == MPI_SUCCESS;
-    if (!l || !agreed || !all) {
+    const bool made = duplicate(comm, &copy);
+    if (l && made) l->comm = copy;
+    const bool kept = l && made && MPI_Comm_rank(copy, &l->rank) == MPI_SUCCESS &&
+                      MPI_Comm_size(copy, &l->ranks) == MPI_SUCCESS &&
+                      MPI_Comm_set_attr(comm, keyval, l) == MPI_SUCCESS;
+    int mine = !l ? BNORM_NO_MEMORY : !kept ? BNORM_MPI : BNORM_OK, all;
+    if (!made || MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MAX, copy) != MPI_SUCCESS) all = BNORM_MPI;
+    if (all == BNORM_OK) {
+        *link = l;
+    } else if (kept) {
+        MPI_Comm_delete_attr(comm, keyval); /* frees both */
+    } else {
         if (made) MPI_Comm_free(&copy);
         free(l);
-        return agreed ? BNORM_NO_MEMORY : BNORM_MPI;
     }
-    l->comm = copy;
-    if (MPI_Comm_rank(copy, &l->rank) != MPI_SUCCESS || MPI_Comm_size(copy, &l->ranks) != MPI_SUCCESS ||
-        MPI_Comm_set_attr(comm, keyval, l) != MPI_SUCCESS) {
-        MPI_Comm_free(&copy);
-        free(l);
-        return BNORM_MPI;
-    }
-    *link = l;
-    return BNORM_OK;
+    return (bnorm_status)all;
 }
 
 /* ---- rounds ---- */
@@ -113,11 +113,12 @@ void *bn_link_swap(bn_link *link, int round, const void *message, size_t size, s
 {
     MPI_Request request;
     *status = BNORM_OK;
+    *heard_size = 0;
     const bool sent =
         MPI_Isend(message, (int)(size / BN_WORD), MPI_UINT64_T, bn_round_to(link->ranks, link->rank, round), round,
                   link->comm, &request) == MPI_SUCCESS;
     void *const heard = receive(link, round, heard_size, status);
-    if (!sent || MPI_Wait(&request, MPI_STATUS_IGNORE) != MPI_SUCCESS) *status = BNORM_MPI;
+    if (!sent || MPI_Wait(&request, MPI_STATUS_IGNORE) != MPI_SUCCESS) *status = bn_worse(*status, BNORM_MPI);
     link->messages++;
     link->bytes += size;
     return heard;
