@@ -64,6 +64,17 @@ static bnorm_status deserialise(struct sums *s, const void *bytes, size_t size)
     return s->g ? bnorm_gradient_sums_deserialise(s->g, bytes, size) : bnorm_moments_deserialise(s->m, bytes, size);
 }
 
+static bnorm_status write_nodes(const struct sums *s, void *bytes, size_t *size)
+{
+    return s->g ? bnorm_gradient_sums_write_nodes(s->g, bytes, size) : bnorm_moments_write_nodes(s->m, bytes, size);
+}
+
+static bnorm_status read_nodes(struct sums *s, size_t next, const void *bytes, size_t *size)
+{
+    return s->g ? bnorm_gradient_sums_read_nodes(s->g, next, bytes, size)
+                : bnorm_moments_read_nodes(s->m, next, bytes, size);
+}
+
 static size_t count_of(const struct sums *s)
 {
     return s->g ? bnorm_gradient_sums_count(s->g) : bnorm_moments_count(s->m);
@@ -87,18 +98,15 @@ struct head {
     uint64_t features, spatial, first, last, bytes;
 };
 
-struct node {
-    uint64_t first, blocks, values;
-};
-
-enum { NODES_MOST = 12, ROOM = sizeof(struct head) + NODES_MOST * (24 + 16 * FEATURES_MOST) + 64 };
+/* Of each node: the values of a feature, then two sums of each feature. Which blocks it has follows from the range. */
+enum { NODES_MOST = 12, ROOM = sizeof(struct head) + NODES_MOST * (8 + 16 * FEATURES_MOST) + 64 };
 
 struct text {
     unsigned char bytes[ROOM];
     size_t size;
 };
 
-static size_t node_size(size_t features) { return sizeof(struct node) + 16 * features; }
+static size_t node_size(size_t features) { return sizeof(uint64_t) + 16 * features; }
 
 static struct head head_of(const struct text *t)
 {
@@ -107,18 +115,26 @@ static struct head head_of(const struct text *t)
     return h;
 }
 
-static struct node node_of(const struct text *t, size_t features, size_t i)
+static uint64_t values_of(const struct text *t, size_t features, size_t i)
 {
-    struct node n;
-    memcpy(&n, t->bytes + sizeof(struct head) + i * node_size(features), sizeof n);
-    return n;
+    uint64_t count;
+    memcpy(&count, t->bytes + sizeof(struct head) + i * node_size(features), sizeof count);
+    return count;
+}
+
+/* As few nodes as can be: the largest that is aligned and fits. */
+static uint64_t blocks_of(uint64_t first, uint64_t last)
+{
+    uint64_t blocks = 1;
+    while (first % (2 * blocks) == 0 && blocks * 2 <= last - first) blocks *= 2;
+    return blocks;
 }
 
 /* Sum number `which` (0, 1) of a feature in node i. */
 static double sum_of(const struct text *t, size_t features, size_t i, size_t which, size_t feature)
 {
     double sum;
-    const size_t at = sizeof(struct head) + i * node_size(features) + sizeof(struct node);
+    const size_t at = sizeof(struct head) + i * node_size(features) + sizeof(uint64_t);
     memcpy(&sum, t->bytes + at + (which * features + feature) * sizeof sum, sizeof sum);
     return sum;
 }
@@ -136,15 +152,12 @@ struct limits {
 
 enum verdict { REFUSE, ACCEPT, EITHER };
 
-static bool head_is_whole(const struct limits *l, const struct text *t)
+static bool head_is_ours(const struct limits *l, const struct text *t)
 {
     if (t->size < sizeof(struct head)) return false;
     const struct head h = head_of(t);
-    if (memcmp(h.magic, "bnormsum", 8) != 0 || h.order != 0x01020304 || h.format != 1) return false;
-    if (h.kind != (l->backward ? 2 : 1) || h.dtype > 3 || h.layout > 1 || h.nodes > 128) return false;
-    if (h.bytes != t->size || h.features == 0) return false;
-    if (h.nodes == 0) return t->size == sizeof h;
-    return h.features <= t->size && t->size == sizeof h + h.nodes * node_size(h.features);
+    return memcmp(h.magic, "bnormsum", 8) == 0 && h.order == 0x01020304 && h.format == 1 &&
+           h.kind == (l->backward ? 2 : 1) && h.bytes == t->size;
 }
 
 static bool is_shape(const struct limits *l, const struct head *h)
@@ -153,20 +166,17 @@ static bool is_shape(const struct limits *l, const struct head *h)
            h->features == l->desc.features && h->spatial == l->desc.spatial;
 }
 
-static enum verdict judge_values(const struct limits *l, const struct node *n)
+static bool range_holds(const struct limits *l, const struct head *h)
 {
-    if (n->values < n->blocks || l->never == 0) return REFUSE;
-    if (n->values / n->blocks < l->block_values || n->values == n->blocks * l->block_values) return ACCEPT;
-    const uint64_t whole = (n->values - 1) / n->blocks; /* the least of a block that has most, less one */
-    return whole >= l->never ? REFUSE : whole < l->block_values ? ACCEPT : EITHER;
+    return h->first <= h->last && h->last <= SIZE_MAX / 4 && h->first % l->entry_blocks == 0 &&
+           h->last % l->entry_blocks == 0;
 }
 
-static bool node_follows(const struct node *n, const struct node *before, const struct head *h, uint64_t at)
+static enum verdict judge_values(const struct limits *l, uint64_t blocks, uint64_t count)
 {
-    if (n->first != at || n->blocks == 0 || (n->blocks & (n->blocks - 1)) != 0 || n->first % n->blocks != 0)
-        return false;
-    if (n->blocks > h->last - n->first) return false;
-    return !before || before->blocks != n->blocks || before->first / n->blocks % 2 != 0;
+    if (count < blocks || l->never == 0) return REFUSE;
+    const uint64_t whole = (count - 1) / blocks; /* the least of a block that has most, less one */
+    return whole >= l->never ? REFUSE : whole < l->block_values ? ACCEPT : EITHER;
 }
 
 static bool negative_square(const struct limits *l, const struct text *t, size_t i)
@@ -176,39 +186,45 @@ static bool negative_square(const struct limits *l, const struct text *t, size_t
     return false;
 }
 
-static enum verdict judge(const struct limits *l, const struct text *t)
+/* The nodes of a range that holds; *nodes becomes how many it wants. */
+static enum verdict judge_nodes(const struct limits *l, const struct text *t, size_t *nodes)
 {
     const struct head h = head_of(t);
-    struct node before = {0, 0, 0};
-    uint64_t at = h.first, total = 0;
+    const size_t size = node_size(l->desc.features), held = (t->size - sizeof h) / size;
+    uint64_t total = 0;
     enum verdict verdict = ACCEPT;
-    if (h.first > h.last || h.last > SIZE_MAX / 4) return REFUSE;
-    if (h.first % l->entry_blocks != 0 || h.last % l->entry_blocks != 0) return REFUSE;
-    for (size_t i = 0; i < h.nodes; i++) {
-        const struct node n = node_of(t, l->desc.features, i);
-        if (!node_follows(&n, i > 0 ? &before : NULL, &h, at) || negative_square(l, t, i)) return REFUSE;
-        const enum verdict values_hold = judge_values(l, &n);
-        if (values_hold == REFUSE || n.values > PTRDIFF_MAX - total) return REFUSE;
+    *nodes = 0;
+    for (uint64_t at = h.first, blocks; at < h.last; at += blocks, ++*nodes) {
+        blocks = blocks_of(at, h.last);
+        if (*nodes == held || negative_square(l, t, *nodes)) return REFUSE;
+        const uint64_t count = values_of(t, l->desc.features, *nodes);
+        const enum verdict values_hold = judge_values(l, blocks, count);
+        if (values_hold == REFUSE || count > PTRDIFF_MAX - total) return REFUSE;
         if (values_hold == EITHER) verdict = EITHER;
-        at += n.blocks;
-        total += n.values;
-        before = n;
+        total += count;
     }
-    return at == h.last ? verdict : REFUSE;
+    return verdict;
 }
 
 struct answer {
     bnorm_status status, or ; /* where either will do */
 };
 
-/* No sums have more features than fit memory: their bytes, without a node, are as good as corrupt. */
+static struct answer answer_of(enum verdict verdict)
+{
+    return (struct answer){verdict == REFUSE ? BNORM_CORRUPT : BNORM_OK, verdict == ACCEPT ? BNORM_OK : BNORM_CORRUPT};
+}
+
 static struct answer expected(const struct limits *l, const struct text *t)
 {
-    if (!head_is_whole(l, t)) return (struct answer){BNORM_CORRUPT, BNORM_CORRUPT};
+    size_t nodes;
+    if (!head_is_ours(l, t)) return answer_of(REFUSE);
     const struct head h = head_of(t);
-    if (!is_shape(l, &h)) return (struct answer){BNORM_MISMATCH, h.features >> 48 ? BNORM_CORRUPT : BNORM_MISMATCH};
-    const enum verdict verdict = judge(l, t);
-    return (struct answer){verdict == REFUSE ? BNORM_CORRUPT : BNORM_OK, verdict == ACCEPT ? BNORM_OK : BNORM_CORRUPT};
+    if (!is_shape(l, &h)) return (struct answer){BNORM_MISMATCH, BNORM_MISMATCH};
+    if (!range_holds(l, &h)) return answer_of(REFUSE);
+    const enum verdict verdict = judge_nodes(l, t, &nodes);
+    const bool as_long = nodes == h.nodes && t->size == sizeof h + nodes * node_size(h.features);
+    return answer_of(as_long ? verdict : REFUSE);
 }
 
 /* ---- bytes ---- */
@@ -227,7 +243,6 @@ static double take_sum(struct bytes *b)
     return PICK(b, sums);
 }
 
-/* As few nodes as can be: the largest that is aligned and fits. */
 static struct text sound_text(const struct limits *l, struct bytes *b)
 {
     const size_t features = l->desc.features, entry = l->entry_blocks;
@@ -245,16 +260,15 @@ static struct text sound_text(const struct limits *l, struct bytes *b)
     memcpy(h.magic, "bnormsum", sizeof h.magic);
     if (l->never == 0) last = first;
     for (uint64_t at = first; at < last && h.nodes < NODES_MOST; h.nodes++) {
-        struct node n = {at, 1, 0};
-        while (at % (2 * n.blocks) == 0 && n.blocks * 2 <= last - at) n.blocks *= 2;
-        n.values = n.blocks * (l->block_values - (l->block_values > 1 ? choose(b, 2) : 0));
-        memcpy(t.bytes + t.size, &n, sizeof n);
-        t.size += sizeof n;
+        const uint64_t blocks = blocks_of(at, last);
+        const uint64_t count = blocks * (l->block_values - (l->block_values > 1 ? choose(b, 2) : 0));
+        memcpy(t.bytes + t.size, &count, sizeof count);
+        t.size += sizeof count;
         for (size_t i = 0; i < 2 * features; i++, t.size += sizeof(double)) {
             const double sum = take_sum(b), sign = i < features && take(b) % 2 ? -1 : 1, value = sign * sum;
             memcpy(t.bytes + t.size, &value, sizeof value);
         }
-        at += n.blocks;
+        at += blocks;
         h.last = at;
     }
     if (h.nodes == 0) h.last = first;
@@ -283,8 +297,8 @@ static void spoil(struct text *t, const struct limits *l, struct bytes *b)
     const size_t node = sizeof(struct head) + choose(b, NODES_MOST) * node_size(l->desc.features);
     switch (choose(b, 5)) {
     case 0: change_word(t, 8 * (size_t)choose(b, 9), b); return;
-    case 1: change_word(t, node + 8 * (size_t)choose(b, 3), b); return;
-    case 2: change_word(t, node + 24 + 8 * (size_t)choose(b, 6), b); return;
+    case 1: change_word(t, node, b); return;
+    case 2: change_word(t, node + 8 + 8 * (size_t)choose(b, 6), b); return;
     case 3: t->bytes[(take(b) << 8 | take(b)) % t->size] ^= (unsigned char)(1 << choose(b, 8)); return;
     default: break;
     }
@@ -327,7 +341,7 @@ static void check_first_sum(const struct limits *l, const struct text *t, size_t
     long double sum = 0, size = 0, total = 0;
     for (size_t i = 0; i < h.nodes; i++) {
         const double a = sum_of(t, l->desc.features, i, 0, c), b = sum_of(t, l->desc.features, i, 1, c);
-        const long double weight = l->backward ? 1 : (long double)node_of(t, l->desc.features, i).values;
+        const long double weight = l->backward ? 1 : (long double)values_of(t, l->desc.features, i);
         if (!isfinite(a) || fabs(a) > 1e30 || !isfinite(b) || fabs(b) > 1e200) return;
         sum += weight * a;
         size += weight * fabsl(a);
@@ -386,7 +400,7 @@ static void check_accepted(const struct limits *l, struct sums *s, const struct 
 {
     const struct head h = head_of(t);
     size_t total = 0;
-    for (size_t i = 0; i < h.nodes; i++) total += node_of(t, l->desc.features, i).values;
+    for (size_t i = 0; i < h.nodes; i++) total += values_of(t, l->desc.features, i);
     CHECK(count_of(s) == total, "%zu values instead of %zu", count_of(s), total);
     CHECK(first_block(s) == h.first / l->entry_blocks && next_block(s) == h.last / l->entry_blocks, "blocks");
     check_bytes(s, t->bytes, t->size);
@@ -423,6 +437,38 @@ static struct limits limits_of(struct bytes *b)
     return l;
 }
 
+/* The nodes alone, read into sums that begin where they do: accepted or not by the same rules, but that more may
+ * follow. */
+static void check_nodes(const struct limits *l, const struct text *t)
+{
+    const struct head h = head_of(t);
+    size_t nodes, written = 0;
+    struct sums s;
+    if (t->size < sizeof h || !range_holds(l, &h)) return;
+    const struct answer expect = answer_of(judge_nodes(l, t, &nodes));
+    need(create(&s, &l->desc, l->backward, h.first / l->entry_blocks), "create");
+    size_t size = t->size - sizeof h;
+    unsigned char *const exact = malloc(size + (size == 0));
+    memcpy(exact, t->bytes + sizeof h, size);
+    const size_t next = h.last / l->entry_blocks;
+    const bnorm_status status = read_nodes(&s, next, exact, &size);
+    CHECK(status == expect.status || status == expect.or, "nodes: %s; it should be %s", bnorm_status_string(status),
+          bnorm_status_string(expect.status));
+    need(write_nodes(&s, NULL, &written), "size");
+    if (status != BNORM_OK) {
+        CHECK(size == t->size - sizeof h && written == 0 && count_of(&s) == 0, "refused nodes were kept");
+    } else {
+        unsigned char *const again = malloc(written + (written == 0));
+        need(write_nodes(&s, again, &written), "write nodes");
+        CHECK(size == nodes * node_size(l->desc.features) && written == size && memcmp(again, exact, size) == 0,
+              "other nodes");
+        CHECK(next_block(&s) == next, "next block");
+        free(again);
+    }
+    free(exact);
+    destroy(&s);
+}
+
 static struct bytes input;
 
 static void one_text(void)
@@ -452,6 +498,7 @@ static void one_text(void)
     else if (status == expect.status)
         check_accepted(&l, &s, &t);
     destroy(&s);
+    check_nodes(&l, &t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
