@@ -194,7 +194,7 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
 
 BN_INLINE fetch fetch_rows(size_t stride, bool wide)
 {
-    return (fetch){.second = wide, .ahead = rows_ahead(stride, wide ? 4 : 1) * stride};
+    return (fetch){.second = wide, .ahead = rows_ahead(stride, wide ? TOGETHER : 1) * stride};
 }
 
 BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, int how)

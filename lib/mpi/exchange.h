@@ -42,8 +42,8 @@ typedef struct bn_exchange {
 bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const size_t *starts, int ranks, int rank,
                               bn_sums own, bnorm_status status);
 
-/* The message of a round; a multiple of 8 bytes, at most `most`. Lives until the next. Never fails: of a rank in
- * trouble the message says so. */
+/* The message of a round; a multiple of 8 bytes, at most `most`. Lives until something is heard. Never fails: of
+ * a rank in trouble the message says so. */
 const void *bn_exchange_message(bn_exchange *e, int round, size_t most, size_t *size);
 
 /* Takes what came; where nothing did, message is NULL, and status says why. */

@@ -85,12 +85,11 @@ static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, co
     return s == BNORM_OK ? bnorm_normalise(d, b) : s;
 }
 
-static bnorm_status forward_training(bn_link *link, bnorm_status status, const bnorm_desc *desc, const bnorm_buffers *b)
+static bnorm_status forward_training(bn_link *link, const bnorm_desc *desc, const bnorm_buffers *b)
 {
     double *scratch = NULL;
     bnorm_buffers own = {.x = NULL};
-
-    if (status == BNORM_OK) status = bnorm_check_training_part(desc, b);
+    bnorm_status status = bnorm_check_training_part(desc, b);
     if (status == BNORM_OK) {
         own = *b;
         if (!b->mean) {
@@ -109,7 +108,7 @@ bnorm_status bnorm_mpi_forward_training(const bnorm_desc *desc, const bnorm_buff
 {
     bn_link *link;
     const bnorm_status s = bn_link_of(comm, &link);
-    return s == BNORM_OK ? forward_training(link, BNORM_OK, desc, b) : s;
+    return s == BNORM_OK ? forward_training(link, desc, b) : s;
 }
 
 /* ---- backward ---- */
@@ -228,7 +227,7 @@ bnorm_status bnorm_mpi_layer_forward(bnorm_mpi_layer *l, size_t batch, const voi
     d.batch = batch;
     b.x = x;
     b.y = y;
-    s = forward_training(link, BNORM_OK, &d, &b);
+    s = forward_training(link, &d, &b);
     if (s != BNORM_OK) return s;
     l->desc.batch = batch;
     l->saved = true;
