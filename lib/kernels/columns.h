@@ -1,15 +1,60 @@
 /* Template: what is done once a column. Plain loops; the compiler makes vectors of them. Wants a dtype header. */
 
+/* The upper 26 bits of a number: the product of two such, or of one and a lower part, is exact. */
+BN_INLINE double upper(double a)
+{
+    uint64_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    bits &= ~(uint64_t)0x7ffffff;
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+
+/* c - a * b, where that is small beside c. T. Dekker, "A floating-point technique for extending the available
+ * precision", 1971. */
+BN_INLINE double rest_of(double c, double a, double b)
+{
+    const double a1 = upper(a), a2 = a - a1, b1 = upper(b), b2 = b - b1;
+    return ((c - a1 * b1) - a1 * b2 - a2 * b1) - a2 * b2;
+}
+
+/* What a + b, which rounds to sum, loses. D. Knuth, "The Art of Computer Programming", volume 2, 4.2.2, theorem B. */
+BN_INLINE double lost_by(double a, double b, double sum)
+{
+    const double added = sum - a;
+    return (a - (sum - added)) + (b - added);
+}
+
+static void merge_equals(size_t columns, double n, double *restrict mean, double *restrict m2,
+                         const double *restrict other_mean, const double *restrict other_m2)
+{
+    for (size_t j = 0; j < columns; j++) {
+        const double d = other_mean[j] - mean[j];
+        mean[j] = mean[j] + d * 0.5;
+        m2[j] = m2[j] + other_m2[j] + d * d * (n * 0.5);
+    }
+}
+
+/* Of unequal parts there may be many, one on top of the other, so a merge is to round the mean once and no more: d and
+ * weight are each of two parts. It starts from the mean of the more values; from that of the fewer, what is taken off
+ * may be nearly all of it. */
 static void merge_moments(size_t columns, double n, double *restrict mean, double *restrict m2, double other_n,
                           const double *restrict other_mean, const double *restrict other_m2)
 {
-    const double weight = other_n / (n + other_n), rest = n / (n + other_n), spread = n * weight;
-    const bool from_other = n < other_n; /* from the mean of the fewer, what is taken off may be nearly all of it */
+    if (n == other_n) {
+        merge_equals(columns, n, mean, m2, other_mean, other_m2);
+        return;
+    }
+    const bool from_other = n < other_n;
+    const double all = n + other_n, fewer = from_other ? n : other_n, spread = n * (other_n / all);
+    const double weight = fewer / all, weight1 = upper(weight), weight2 = rest_of(fewer, weight1, all) / all;
 
     for (size_t j = 0; j < columns; j++) {
-        const double d = other_mean[j] - mean[j];
-        mean[j] = from_other ? other_mean[j] - d * rest : mean[j] + d * weight;
-        m2[j] = m2[j] + other_m2[j] + d * d * spread;
+        const double from = from_other ? other_mean[j] : mean[j], to = from_other ? mean[j] : other_mean[j];
+        const double d = to - from, d1 = upper(d), d2 = (d - d1) + lost_by(to, -from, d);
+        const double step = d1 * weight1, sum = from + step;
+        mean[j] = sum + (lost_by(from, step, sum) + (d1 * weight2 + d2 * weight));
+        m2[j] = m2[j] + other_m2[j] + (d * d + 2 * d * lost_by(to, -from, d)) * spread;
     }
 }
 
@@ -23,10 +68,15 @@ static void merge_sums(size_t columns, double n, double *restrict sum_dy, double
     }
 }
 
+/* For double the square root and the quotient are put right by what they are off, so that only the last rounding is
+ * left; float needs it not. */
 BN_INLINE double invstd_of(double var, double eps)
 {
-    const double v = var + eps;
-    return v == 0 ? 0 : 1 / sqrt(v);
+    const double v = var + eps, root = sqrt(v), r = 1 / root;
+    if (v == 0) return 0;
+    if (sizeof(param) == sizeof(float) || !(v >= 0x1p-1000 && v <= DBL_MAX)) return r;
+    const double root_off = (rest_of(v, root, root) + lost_by(var, eps, v)) / (2 * root);
+    return r + r * (rest_of(1, r, root) - root_off * r);
 }
 
 static void invstd(size_t columns, double n, double eps, const double *m2, double *out)

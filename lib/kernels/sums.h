@@ -3,16 +3,17 @@
  * Runs of up to BN_SHORT_RUN values are columns: rows are added up on top of each other, and the columns of a run are
  * folded at the end. Four rows at a time are added up in pairs, then to the sum; rows that are left at the end of a
  * block one by one. So the longest chain of additions over 64 rows (of one lane) is 2 + 16, or 2 + 15 + 3 with rows
- * left over; folding a run adds at most 2 + 16, folding lanes at most 6.
+ * left over; folding a run or lanes adds at most 6.
  *
- * Longer runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to the sum. A block has at
- * most 48 such steps (BN_LONG_BLOCK), so a chain is at most 2 + 48; folding the lanes adds 4. */
+ * Longer runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to a sum of up to
+ * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 48 steps (BN_LONG_BLOCK): 2 + 15 + 2
+ * additions. Folding the lanes adds 4. */
 
-enum { TOGETHER = 4 };
+enum { TOGETHER = 4, STEPS_TOGETHER = 16 };
 
 /* What is summed, to s and to q. */
 enum {
-    SUM,      /* x */
+    SUM,      /* x; what the additions of it lose */
     SQUARES,  /* x; x * x, which is exact */
     AROUND,   /* x - pivot; (x - pivot)^2 */
     GRADIENT, /* dy; dy * (x - pivot) */
@@ -36,14 +37,27 @@ BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_l
 /* The sum of 1 or of TOGETHER vectors. */
 BN_INLINE vd total(const vd *v, size_t n) { return n == 1 ? v[0] : (v[0] + v[1]) + (v[2] + v[3]); }
 
+/* Adds x to s, and to lost what that addition loses; where abs(x) is above abs(s) all but half an ulp of x. T. Dekker,
+ * "A floating-point technique for extending the available precision", 1971. */
+BN_INLINE void add_keeping(vd *s, vd *lost, vd x)
+{
+    const vd sum = *s + x;
+    *lost += x - (sum - *s);
+    *s = sum;
+}
+
 /* Adds up 1 or TOGETHER vectors. */
 BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *s, vd *q)
 {
     vd d[TOGETHER], products[TOGETHER];
 
-    if (what == SUM || what == SQUARES) {
+    if (what == SUM) {
+        add_keeping(s, q, total(x, n));
+        return;
+    }
+    if (what == SQUARES) {
         *s += total(x, n);
-        for (size_t i = 0; what == SQUARES && i < n; i++) *q = vd_add_exact_square(x[i], *q);
+        for (size_t i = 0; i < n; i++) *q = vd_add_exact_square(x[i], *q);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -60,7 +74,7 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *
 BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const double *pivot, double *s, double *q)
 {
     const vd p = what >= AROUND ? known_some(pivot, part) : vd_zero();
-    vd x[TOGETHER], dy[TOGETHER], sum = vd_load(s), other = what == SUM ? vd_zero() : vd_load(q);
+    vd x[TOGETHER], dy[TOGETHER], sum = vd_load(s), other = vd_load(q);
 
     for (size_t r = 0; r < rows; r++) {
         x[r] = load_some(a.x + r * a.x_stride, part);
@@ -68,7 +82,7 @@ BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const doub
     }
     add(what, x, dy, rows, p, &sum, &other);
     vd_store(s, sum);
-    if (what != SUM) vd_store(q, other);
+    vd_store(q, other);
 }
 
 enum {
@@ -159,22 +173,20 @@ BN_INLINE void add_lanes(int what, source a, size_t rows, size_t columns, size_t
     }
 }
 
-BN_INLINE void fold_lanes(double *s, size_t lanes, size_t columns)
+/* n rows of columns, the second half onto the first until one is left; of an odd number the one in the middle waits. */
+BN_INLINE void fold(double *s, size_t n, size_t columns)
 {
-    for (size_t half = lanes / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half * columns; i++) s[i] += s[i + half * columns];
+    for (size_t half; n > 1; n = half) {
+        half = (n + 1) / 2;
+        for (size_t i = 0; i < (n - half) * columns; i++) s[i] += s[i + half * columns];
+    }
 }
 
-/* The columns of a run, four at a time in pairs. */
 BN_INLINE void fold_runs(double *s, size_t columns, size_t run)
 {
     for (size_t c = 0; run > 1 && c < columns; c++) {
-        const double *const p = s + c * run;
-        double sum = 0;
-        size_t i = 0;
-        for (; i + TOGETHER <= run; i += TOGETHER) sum += (p[i] + p[i + 1]) + (p[i + 2] + p[i + 3]);
-        for (; i < run; i++) sum += p[i];
-        s[c] = sum;
+        fold(s + c * run, run, 1);
+        s[c] = s[c * run];
     }
 }
 
@@ -197,8 +209,8 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
         add_block(what, a, t->rows, columns, pivot, s, q);
     } else {
         add_lanes(what, a, t->rows, columns, t->lanes, pivot, s, q);
-        fold_lanes(s, t->lanes, columns);
-        fold_lanes(q, t->lanes, columns);
+        fold(s, t->lanes, columns);
+        fold(q, t->lanes, columns);
     }
     fold_runs(s, t->columns, t->run);
     fold_runs(q, t->columns, t->run);
@@ -245,16 +257,17 @@ BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)
     return beyond(start, place < l.run ? l.runs * l.next + place : (l.runs + 1) * l.next + place - l.run);
 }
 
-BN_INLINE void add_run(int what, source a, size_t run, lead l, lead l_dy, vd pivot, vd *s, vd *q)
+/* Values [from, to) of a run. */
+BN_INLINE void add_run(int what, source a, size_t from, size_t to, lead l, lead l_dy, vd pivot, vd *s, vd *q)
 {
-    size_t i = 0;
+    size_t i = from;
 
-    for (; i + BN_STEP <= run; i += BN_STEP) {
+    for (; i + BN_STEP <= to; i += BN_STEP) {
         bn_fetch(ahead_of(a.x, l, i), BN_STEP * sizeof(stored), false);
         if (what == GRADIENT) bn_fetch(ahead_of(a.dy, l_dy, i), BN_STEP * sizeof(stored), false);
         add_along(what, moved_by(a, 0, i), BN_STEP, pivot, s, q);
     }
-    if (i < run) add_along(what, moved_by(a, 0, i), run - i, pivot, s, q);
+    if (i < to) add_along(what, moved_by(a, 0, i), to - i, pivot, s, q);
 }
 
 /* The lanes in halves: whole vectors first. */
@@ -265,23 +278,42 @@ BN_INLINE double fold_vectors(vd *v)
     for (size_t half = ACROSS / 2; half > 0; half /= 2)
         for (size_t k = 0; k < half; k++) v[k] += v[k + half];
     vd_store(lanes, v[0]);
-    fold_lanes(lanes, VD, 1);
+    fold(lanes, VD, 1);
     return lanes[0];
+}
+
+/* To the sums of a block, and from 0 again. */
+BN_INLINE void hand_over(vd *part, vd *whole)
+{
+    for (size_t k = 0; k < ACROSS; k++) {
+        whole[k] += part[k];
+        part[k] = vd_zero();
+    }
 }
 
 BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
+    enum { PART = STEPS_TOGETHER * BN_STEP };
     const lead l = lead_of(t->run, t->pitch, a.x_stride), l_dy = lead_of(t->run, t->pitch, a.dy_stride);
+    const size_t rows_together = t->run < PART ? STEPS_TOGETHER / ((t->run + BN_STEP - 1) / BN_STEP) : 1;
 
     for (size_t c = 0; c < t->columns; c++) {
         const vd p = what >= AROUND ? vd_zero() + pivot[c] : vd_zero();
-        vd sums[ACROSS], others[ACROSS];
+        vd sums[ACROSS] = {0}, others[ACROSS] = {0}, whole[ACROSS] = {0}, others_whole[ACROSS] = {0};
 
-        for (size_t k = 0; k < ACROSS; k++) sums[k] = others[k] = vd_zero();
-        for (size_t r = 0; r < t->rows; r++)
-            add_run(what, moved_by(a, r, c * t->pitch), t->run, l, l_dy, p, sums, others);
-        s[c] = fold_vectors(sums);
-        q[c] = fold_vectors(others);
+        for (size_t r = 0; r < t->rows;) {
+            const size_t end = r + rows_together < t->rows ? r + rows_together : t->rows;
+            for (size_t from = 0; from < t->run; from += PART) {
+                const size_t to = from + PART < t->run ? from + PART : t->run;
+                for (size_t i = r; i < end; i++)
+                    add_run(what, moved_by(a, i, c * t->pitch), from, to, l, l_dy, p, sums, others);
+                hand_over(sums, whole);
+                hand_over(others, others_whole);
+            }
+            r = end;
+        }
+        s[c] = fold_vectors(whole);
+        q[c] = fold_vectors(others_whole);
     }
 }
 
@@ -305,8 +337,13 @@ BN_INLINE void add_tile(int what, const bn_tile *t, source a, const double *pivo
  * invstd of float is 2^-30. */
 static const double cancels = 0x1p10;
 
-/* Sums a group of columns again, around the mean, and keeps what cancelled: where m2 is below 0. The mean of a constant
- * column may be off by some ulps e; then s is n e, q is n e^2, both exact, so the mean becomes exact and m2 0. */
+/* Whether a column of n values does not cancel; not where squares are lost below the least number. */
+BN_INLINE bool keeps(double n, double mean, double m2) { return n * mean * mean < cancels * m2 && isfinite(m2); }
+
+/* Sums a group of columns again, around the mean: those where m2 is below 0. The mean of a column that cancels is put
+ * right by what its values are off it on average; of others by nothing, for the mean is as good as that. The mean of a
+ * constant column may be off by some ulps e; then s is n e, q is n e^2, both exact, so the mean becomes exact and m2 0.
+ */
 static void sum_again(const bn_tile *t, const stored *x, size_t stride, double *mean, double *m2)
 {
     double pivot[BN_LANES_MOST], s[BN_LANES_MOST], q[BN_LANES_MOST];
@@ -320,9 +357,9 @@ static void sum_again(const bn_tile *t, const stored *x, size_t stride, double *
     add_tile(AROUND, t, (source){x, x, stride, stride}, pivot, s, q);
     for (size_t j = 0; j < t->columns; j++) {
         const double shift = s[j] / n, rest = q[j] - s[j] * shift;
-        const bool kept = m2[j] >= 0;
-        mean[j] = kept ? mean[j] : mean[j] + shift;
-        m2[j] = kept ? m2[j] : rest < 0 ? 0 : rest;
+        if (m2[j] >= 0) continue;
+        if (BN_EXACT_SQUARES || !keeps(n, mean[j], rest)) mean[j] += shift;
+        m2[j] = rest < 0 ? 0 : rest;
     }
 }
 
@@ -333,7 +370,8 @@ BN_INLINE bool any_cancelled(const double *m2, size_t columns)
     return any != 0;
 }
 
-/* Where squares are exact, one trip does unless a column cancels; where they are not, every column is summed again. */
+/* Where squares are exact, one trip does unless a column cancels; where they are not, it finds the mean, and every
+ * column is summed again. */
 static void moments(const bn_tile *t, const void *px, size_t stride, double *mean, double *m2)
 {
     const stored *const x = px;
@@ -342,7 +380,8 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
 
     add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){x, x, stride, stride}, s, s, q);
     for (size_t j = 0; j < t->columns; j++) {
-        const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
+        const double sum = BN_EXACT_SQUARES ? s[j] : s[j] + q[j];
+        const double about = sum * share, square = sum * about, rest = q[j] - square;
         mean[j] = about;
         m2[j] = BN_EXACT_SQUARES && square <= cancels * rest ? rest : -1;
     }

@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 enum {
-    BN_CHAIN = 64,         /* rows of a lane in a block: the proven error of a sum is 64 + 2 log2(blocks) units */
+    BN_CHAIN = 64,         /* rows of a lane in a block: a sum errs by at most 29 + 2 log2(blocks) units */
     BN_WIDE = 64,          /* columns from which a row fills the vectors by itself */
     BN_LONG_BLOCK = 3072,  /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
     BN_CHUNK_VALUES = 128, /* a stored node costs 16 bytes a feature: 3.1 % of 128 floats, */

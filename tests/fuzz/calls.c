@@ -315,22 +315,11 @@ static bool in_range(const struct scene *s, size_t c)
 
 /* ---- what came of it ---- */
 
-/* k = 8 is what usual data keep to; the worst case is 64 + 2 log2 blocks (support/bounds.c), and parts that end
- * anywhere, each a block of its own, come near enough to be found out: 8.2 for 9 values in 6 parts. Then f64's invstd
- * is too far off for y to be held to the exact one: 5.8u of y, 1026 values with an outlier. It is held to the one that
- * was saved. */
 static void check_reference(const struct scene *s)
 {
     static struct worst worst;
-    const bool parts = s->way == PARTS && s->operation == TRAINING;
-    bounds_of_sums(s->way == PARTS ? 64 + 2 * 3 : 8);
-    for (size_t c = 0; s->problem.count > 0 && c < s->problem.desc.features; c++) {
-        if (!in_range(s, c)) continue;
-        if (parts)
-            check_parts_column(&s->problem, c, &worst);
-        else
-            check_column(&s->problem, s->operation, c, &worst);
-    }
+    for (size_t c = 0; s->problem.count > 0 && c < s->problem.desc.features; c++)
+        if (in_range(s, c)) check_column(&s->problem, s->operation, c, &worst);
 }
 
 static bool same_element(const struct array *a, const struct array *b, size_t row, size_t column)

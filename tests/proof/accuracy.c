@@ -11,6 +11,8 @@
 #include "support/check.h"
 #include "support/random.h"
 
+#include "isa/select.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,58 +294,85 @@ static void check_to_the_bit(bnorm_dtype type)
 /* ---- against the order of summation ------------------------------------------------------------------------------ */
 
 /* How a sum of one block is taken, and how far it may err: README.md, "The proven k". A lane, or a column of a run,
- * adds up fours of values, then what is left one by one; lanes fold in halves, the columns of a run in fours again. */
+ * adds up fours of values, of a long run sixteen of these, then sums of as many, and what is left one by one; lanes,
+ * and the columns of a run, fold in halves. */
 static const struct order {
     const char *name;
-    struct shape shape; /* of one block */
-    size_t inner;       /* lanes, or the columns of a run */
-    bool halves;        /* how they fold */
-    double sum, mean;   /* the proven k */
+    struct shape shape;         /* of one block */
+    size_t inner;               /* lanes, or the columns of a run */
+    double sum, mean, mean_f64; /* the proven k */
 } orders[] = {
-    {"columns", {63 * 64 + 1, 1, 1}, 64, true, 26, 28},
-    {"short runs", {63, 2, 63}, 63, false, 38, 40},
-    {"long runs", {1, 1, 3072}, 16, true, 53, 55},
+    {"columns", {63 * 64 + 1, 1, 1}, 64, 26, 28, 12},
+    {"short runs", {63, 2, 63}, 63, 25, 27, 12},
+    {"long runs", {1, 1, 3072}, 16, 23, 25, 12},
 };
 
 /* 1 stands at 0. What meets it on its way is 2^-53, each time: to the even 1 it is lost. */
-static bool meets(size_t place, size_t count, bool halves)
+static bool row_meets(size_t row, size_t rows)
 {
-    const bool single = place >= count / 4 * 4;
-    return halves ? (place & (place - 1)) == 0 : place <= 2 || place % 4 == 0 || single;
+    return row <= 2 || row % (row < 64 ? 4 : 64) == 0 || row >= rows / 4 * 4;
 }
 
 static double adverse(const struct order *o, size_t m, size_t count)
 {
     const size_t within = m % o->inner, row = m / o->inner, rows = count / o->inner;
     if (m == 0) return 1;
-    if (row == 0) return meets(within, o->inner, o->halves) ? 0x1p-53 : 0;
-    return within == 0 && meets(row, rows, false) ? 0x1p-53 : 0;
+    if (row == 0) return (within & (within - 1)) == 0 ? 0x1p-53 : 0;
+    return within == 0 && row_meets(row, rows) ? 0x1p-53 : 0;
 }
 
-/* The error in 2^-53 of sum(abs(terms)): of dbeta in double, of the mean of floats. */
-static void check_order(bnorm_dtype type, const struct order *o)
+enum { BLOCK_MOST = 4096 };
+
+/* The error in 2^-53 of sum(abs(terms)): of the mean, or of dbeta, in the first of columns that all hold these values.
+ */
+static double k_of_sum(bnorm_dtype type, enum operation operation, struct shape shape, const double *values)
 {
-    const bnorm_desc d = bnorm_image(type, BNORM_CHANNELS_FIRST, o->shape.batch, o->shape.features, o->shape.spatial);
-    const enum operation operation = type == BNORM_F64 ? BACKWARD : TRAINING;
-    const enum array_name input = type == BNORM_F64 ? DY : X, output = type == BNORM_F64 ? DBETA : MEAN;
-    const double proven = type == BNORM_F64 ? o->sum : o->mean;
+    const bnorm_desc d = bnorm_image(type, BNORM_CHANNELS_FIRST, shape.batch, shape.features, shape.spatial);
+    const bool mean = operation == TRAINING;
     struct problem p = problem_make(&d, 0);
     problem_fill(&p, &(struct input){.ratio = 0});
     problem_fill_saved_statistics(&p);
-    describe("against the order: %s, %s", o->name, type_name(type));
-    exact sum = {0};
+    exact sum = {0}, sum_abs = {0};
     for (size_t m = 0; m < p.count; m++) {
-        const double a = adverse(o, m, p.count);
-        for (size_t c = 0; c < d.features; c++) array_put(&p.arrays[input], m, c, a);
-        exact_add(&sum, a);
+        for (size_t c = 0; c < d.features; c++) array_put(&p.arrays[mean ? X : DY], m, c, values[m]);
+        const double value = array_get(&p.arrays[mean ? X : DY], m, 0);
+        exact_add(&sum, value);
+        exact_add(&sum_abs, fabs(value));
     }
     CHECK(problem_run(&p, operation) == BNORM_OK, "status");
-    const wide value = exact_value(sum) / (operation == TRAINING ? p.count : 1);
-    const double k = (double)(wide_abs(array_get(&p.arrays[output], 0, 0) - value) / value) * 0x1p53;
+    const wide got = array_get(&p.arrays[mean ? MEAN : DBETA], 0, 0), divisor = mean ? p.count : 1;
+    const double k = (double)(wide_abs(got * divisor - exact_value(sum)) / exact_value(sum_abs)) * 0x1p53;
+    problem_free(&p);
+    return k;
+}
+
+static void check_order(bnorm_dtype type, enum operation operation, const struct order *o)
+{
+    double values[BLOCK_MOST];
+    const size_t count = o->shape.batch * o->shape.spatial;
+    for (size_t m = 0; m < count; m++) values[m] = adverse(o, m, count);
+    describe("against the order: %s, %s", o->name, type_name(type));
+    const double k = k_of_sum(type, operation, o->shape, values);
+    const double proven = operation == BACKWARD ? o->sum : type == BNORM_F64 ? o->mean_f64 : o->mean;
     printf("%-5sagainst the order, %s: k of %s is %.2f, proven %g\n", type_name(type), o->name,
            operation == TRAINING ? "the mean" : "dbeta", k, proven);
     CHECK(k <= proven, "k is %.3f, proven is %g", k, proven);
-    problem_free(&p);
+}
+
+/* A value that a chain of additions rounds the same way again and again, 12 of 48 times by a whole unit; one of another
+ * size keeps the column from being constant. And one among zeros: a mean of the others' differences from the first mean
+ * would be worse than that mean. */
+static void check_usual_values(bnorm_dtype type, const struct order *o)
+{
+    double same[BLOCK_MOST], one[BLOCK_MOST] = {1e30};
+    for (size_t m = 0; m < BLOCK_MOST; m++) same[m] = 1.2858923620442404;
+    describe("usual values: %s, %s", o->name, type_name(type));
+    const double dbeta = type == BNORM_F64 ? k_of_sum(type, BACKWARD, o->shape, same) : 0;
+    same[0] = -1;
+    const double mean = k_of_sum(type, TRAINING, o->shape, same), of_one = k_of_sum(type, TRAINING, o->shape, one);
+    printf("%-5sone value again and again, %s: k of the mean is %.2f, of dbeta %.2f; one among zeros %.2f\n",
+           type_name(type), o->name, mean, dbeta, of_one);
+    CHECK(mean <= 8 && dbeta <= 8 && of_one <= 8, "k is %.3f, %.3f, %.3f", mean, dbeta, of_one);
 }
 
 /* ---- a short block before a long one ----------------------------------------------------------------------------- */
@@ -373,6 +402,22 @@ static void check_short_part_first(bnorm_dtype type)
     CHECK(k <= 8, "k of the mean is %.3g", k);
     bnorm_moments_destroy(moments);
     array_free(&x);
+}
+
+/* The same with 2^40 values, which no test has memory for: the kernel by itself. */
+static void check_merge_of_many(bnorm_dtype type)
+{
+    const double n = 0x1p40, one = 1.1e12, others = 0.7;
+    const bn_kernels *const kernels = bn_kernels_in_use((int)type);
+    const wide exactly = (one + (wide)n * others) / (1 + (wide)n);
+    double mean = one, m2 = 0, other_mean = others, other_m2 = 0;
+    describe("one value and 2^40, %s", type_name(type));
+    kernels->merge_moments(1, 1, &mean, &m2, n, &other_mean, &other_m2);
+    const double k = (double)(wide_abs(mean - exactly) / exactly) * 0x1p53;
+    mean = others, other_mean = one, m2 = other_m2 = 0;
+    kernels->merge_moments(1, n, &mean, &m2, 1, &other_mean, &other_m2);
+    const double k_last = (double)(wide_abs(mean - exactly) / exactly) * 0x1p53;
+    CHECK(k <= 1.01 && k_last <= 1.01, "k of the mean is %.3g, the one last %.3g", k, k_last);
 }
 
 /* ---- what this rests on ------------------------------------------------------------------------------------------ */
@@ -424,7 +469,12 @@ int main(int argc, char **argv)
         for (int g = 0; g < (int)LENGTH(groups); g++) climb_group(all_types[t], g);
         check_to_the_bit(all_types[t]);
         check_short_part_first(all_types[t]);
-        for (size_t o = 0; o < LENGTH(orders) && t < 2; o++) check_order(all_types[t], &orders[o]);
+        check_merge_of_many(all_types[t]);
+        for (size_t o = 0; o < LENGTH(orders) && t < 2; o++) {
+            if (all_types[t] == BNORM_F64) check_order(all_types[t], BACKWARD, &orders[o]);
+            check_order(all_types[t], TRAINING, &orders[o]);
+            check_usual_values(all_types[t], &orders[o]);
+        }
     }
     const int failures = check_failures();
     printf("%s, seed %llu: %d failures\n", bnorm_isa(), (unsigned long long)test_seed(), failures);

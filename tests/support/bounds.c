@@ -45,10 +45,8 @@
  *
  * dx, 16-bit  the same with u = 2^-24 for the float, half a least subnormal of float included, and half an ulp of dx
  * for the last rounding, by the argument of y. */
-static double k = 8;
+static const double k = 8;
 static const double v = 0x1p-53;
-
-void bounds_of_sums(double new_k) { k = new_k; }
 
 double unit_roundoff(bnorm_dtype type) { return type == BNORM_F64 ? 0x1p-53 : 0x1p-24; }
 
@@ -224,17 +222,6 @@ void check_training_column(const struct problem *p, size_t c, const double *x, c
     check_saved(p, c, s, worst);
     check_running_statistics(p, c, s, worst);
     check_y(p, c, x, s->mean, s->invstd, s->mean_abs, &worst->of[TRAINING][Y]);
-}
-
-void check_parts_column(const struct problem *p, size_t c, struct worst *worst)
-{
-    double *x = column_before(&p->arrays[X], c);
-    const struct statistics s = reference_statistics(x, p->count, p->desc.eps);
-    check_saved(p, c, &s, worst);
-    check_running_statistics(p, c, &s, worst);
-    check_y(p, c, x, array_get(&p->arrays[MEAN], 0, c), array_get(&p->arrays[INVSTD], 0, c), 0,
-            &worst->of[TRAINING][Y]);
-    free(x);
 }
 
 static void training(const struct problem *p, size_t c, struct worst *worst)

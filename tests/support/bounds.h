@@ -34,12 +34,6 @@ void run_and_check(struct problem *problem, enum operation operation, struct wor
 /* Fills, then runs and checks all three calls; backward with the statistics that training saved. */
 void check_all_calls(const bnorm_desc *desc, const struct input *input, struct worst *worst);
 
-/* Training of which y is made by the saved mean and invstd, as they are: bnorm_normalise after bnorm_moments_finish. */
-void check_parts_column(const struct problem *problem, size_t column, struct worst *worst);
-
-/* From now on k, of what sums leave behind, is this: for a test that looks for the worst case, which may exceed 8. */
-void bounds_of_sums(double k);
-
 /* Of the arithmetic on elements: 2^-53 for f64, 2^-24 for all others. */
 double unit_roundoff(bnorm_dtype type);
 /* Of what is stored: 2^-53, 2^-24, bf16 2^-8, f16 2^-11; half the distance from 1 to the next number. */
