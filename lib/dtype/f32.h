@@ -6,6 +6,7 @@ typedef float stored; /* in x, y, dx, dy */
 typedef float real;   /* what elements are computed with */
 typedef float param;  /* gamma, beta, running statistics, dgamma, dbeta */
 typedef vf vr;        /* of real */
+typedef vi vlane;     /* integers as wide */
 enum { VR = VF };
 
 BN_INLINE vr vr_load(const real *p) { return vf_load(p); }

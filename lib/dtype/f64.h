@@ -6,6 +6,7 @@ typedef double stored; /* in x, y, dx, dy */
 typedef double real;   /* what elements are computed with */
 typedef double param;  /* gamma, beta, running statistics, dgamma, dbeta */
 typedef vd vr;         /* of real */
+typedef vl vlane;      /* integers as wide */
 enum { VR = VD };
 
 BN_INLINE vr vr_load(const real *p) { return vd_load(p); }

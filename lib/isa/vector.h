@@ -13,6 +13,7 @@
  *
  *     vd   VD doubles      vf   VF = 2 VD floats      vu    VF words of 32 bits      vs    VF words of 16 bits
  *                          vh   VD floats             vuh   VD words of 32 bits      vsh   VD words of 16 bits
+ *     vl   VD integers     vi   VF integers
  *
  * No operation rounds otherwise than its scalar form, so all sets give the same bits. */
 #ifndef BN_VECTOR_H
@@ -28,6 +29,8 @@
 typedef double vd __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef float vf __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef float vh __attribute__((vector_size(BN_VECTOR_BYTES / 2)));
+typedef int64_t vl __attribute__((vector_size(BN_VECTOR_BYTES)));
+typedef int32_t vi __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef uint32_t vu __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef uint32_t vuh __attribute__((vector_size(BN_VECTOR_BYTES / 2)));
 typedef uint16_t vs __attribute__((vector_size(BN_VECTOR_BYTES / 2)));

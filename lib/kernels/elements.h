@@ -5,7 +5,9 @@
 
 /* ---- factors ---- */
 
-enum { HIGH, LOW, SCALE, SHIFT, SLOPE = SHIFT, MEAN_DY };
+enum { HIGH, LOW, SCALE, SHIFT, SLOPE = SHIFT, MEAN_DY, FACTORS };
+
+#define FACTORS_OF(gradient) ((gradient) ? FACTORS : MEAN_DY)
 
 BN_INLINE real *row(bn_coefficients *c, int k) { return c->factors.BN_FACTORS[k]; }
 BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return c->factors.BN_FACTORS[k]; }
@@ -30,7 +32,7 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
     return c->sum_dy_d[f] / c->values * c->invstd[f] * c->invstd[f];
 }
 
-/* Values of a row that the passes take as one. */
+/* Values of a row that have their factors in the tables, or the same ones. */
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
 /* From one a feature to one a value, from the end on, for they share the room; then for the rows side by side. */
@@ -83,18 +85,39 @@ static void input_gradient_coefficients(bn_coefficients *c)
     for (int k = HIGH; k <= MEAN_DY; k++) spread_factors(c, row(c, k));
 }
 
-/* Where a pass finds the factors of the values from `first` on: one a value, or one for all. */
+/* Those of a vector's values: from the tables, or of one feature, or of two. */
 typedef struct factors {
-    const bn_coefficients *c;
-    size_t first;
-    bool one;
+    vr of[FACTORS];
 } factors;
 
-BN_INLINE vr factor(factors f, int k, size_t j, size_t part)
+BN_INLINE factors factors_at(const bn_coefficients *c, bool gradient, size_t j, size_t part)
 {
-    const real *const p = row_of(f.c, k) + f.first;
-    if (f.one) return (vr){0} + p[0];
-    return part == VR ? vr_load(p + j) : vr_load_part(p + j, part);
+    factors f;
+    for (int k = 0; k < FACTORS_OF(gradient); k++) {
+        const real *const p = row_of(c, k) + j;
+        f.of[k] = part == VR ? vr_load(p) : vr_load_part(p, part);
+    }
+    return f;
+}
+
+BN_INLINE factors factors_of(const bn_coefficients *c, bool gradient, size_t feature)
+{
+    factors f;
+    for (int k = 0; k < FACTORS_OF(gradient); k++) f.of[k] = (vr){0} + row_of(c, k)[feature];
+    return f;
+}
+
+/* The first n lanes of one, the others of the next. */
+BN_INLINE factors factors_across(factors one, factors next, bool gradient, size_t n)
+{
+    factors f;
+    vlane lane;
+
+    for (int i = 0; i < VR; i++) lane[i] = i;
+    const vlane mask = lane < (vlane){0} + (int)n;
+    for (int k = 0; k < FACTORS_OF(gradient); k++)
+        f.of[k] = (vr)((mask & (vlane)one.of[k]) | (~mask & (vlane)next.of[k]));
+    return f;
 }
 
 /* ---- one vector ---- */
@@ -110,10 +133,9 @@ BN_INLINE vr value(const stored *p, size_t part) { return part == VR ? x_load(p)
 
 BN_INLINE vr result(elements a, factors f, size_t j, size_t part)
 {
-    const vr d = (value(a.x + j, part) - factor(f, HIGH, j, part)) - factor(f, LOW, j, part);
-    const vr scale = factor(f, SCALE, j, part);
-    if (!a.gradient) return d * scale + factor(f, SHIFT, j, part);
-    return ((value(a.dy + j, part) - factor(f, MEAN_DY, j, part)) - d * factor(f, SLOPE, j, part)) * scale;
+    const vr d = (value(a.x + j, part) - f.of[HIGH]) - f.of[LOW];
+    if (!a.gradient) return d * f.of[SCALE] + f.of[SHIFT];
+    return ((value(a.dy + j, part) - f.of[MEAN_DY]) - d * f.of[SLOPE]) * f.of[SCALE];
 }
 
 enum { PART, WHOLE, STREAM }; /* how a vector is stored */
@@ -151,31 +173,76 @@ BN_INLINE size_t to_line(const stored *p, size_t values)
 
 BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - from : VR; }
 
-/* Where to fetch meanwhile: so far ahead, or in a run; and into which cache. */
+/* Where to fetch meanwhile: so far ahead, or along what is read; and into which cache. */
 typedef struct fetch {
-    bool run, second;
+    bool along, second;
     size_t ahead;
     lead lead;
 } fetch;
 
 BN_INLINE uintptr_t place_of(const stored *start, fetch f, size_t j)
 {
-    return f.run ? ahead_of(start, f.lead, j) : beyond(start, f.ahead + j);
+    return f.along ? ahead_of(start, f.lead, j) : beyond(start, f.ahead + j);
 }
 
-BN_INLINE void pass_row(elements a, factors f, size_t values, fetch later, fetch later_dy, int how)
+BN_INLINE void fetch_line(elements a, size_t j, fetch later, fetch later_dy)
+{
+    bn_fetch(place_of(a.x, later, j), LINE_BYTES, later.second);
+    if (a.gradient) bn_fetch(place_of(a.dy, later_dy, j), LINE_BYTES, later.second);
+}
+
+/* Values with a factor each. */
+BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, fetch later, fetch later_dy, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, values) : 0;
+    const bool g = a.gradient;
     size_t j = 0;
 
-    for (; j < line; j += part_of(j, line)) put(a.out + j, result(a, f, j, part_of(j, line)), part_of(j, line), PART);
-    for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
-        bn_fetch(place_of(a.x, later, j), LINE_BYTES, later.second);
-        if (a.gradient) bn_fetch(place_of(a.dy, later_dy, j), LINE_BYTES, later.second);
-        for (size_t i = j; i < j + LINE_VALUES; i += VR) put(a.out + i, result(a, f, i, VR), VR, how);
+    for (size_t part; j < line; j += part) {
+        part = part_of(j, line);
+        put(a.out + j, result(a, factors_at(c, g, j, part), j, part), part, PART);
     }
-    for (; j + VR <= values; j += VR) put(a.out + j, result(a, f, j, VR), VR, how);
-    if (j < values) put(a.out + j, result(a, f, j, values - j), values - j, PART);
+    for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
+        fetch_line(a, j, later, later_dy);
+        for (size_t i = j; i < j + LINE_VALUES; i += VR)
+            put(a.out + i, result(a, factors_at(c, g, i, VR), i, VR), VR, how);
+    }
+    for (; j + VR <= values; j += VR) put(a.out + j, result(a, factors_at(c, g, j, VR), j, VR), VR, how);
+    if (j < values) put(a.out + j, result(a, factors_at(c, g, j, values - j), j, values - j), values - j, PART);
+}
+
+/* Consecutive runs of the features from `first` on; not the last of several is shorter than a cache line. */
+BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, fetch later, fetch later_dy,
+                         int how)
+{
+    const size_t line = how == STREAM ? to_line(a.out, runs * c->run) : 0;
+    const bool g = a.gradient;
+    factors here = factors_of(c, g, first);
+    size_t j = 0;
+
+    for (size_t part; j < line; j += part) {
+        part = part_of(j, line);
+        put(a.out + j, result(a, here, j, part), part, PART);
+    }
+    for (size_t f = 0; f < runs; f++) {
+        const size_t end = (f + 1) * c->run;
+        const bool last = f + 1 == runs;
+        const factors next = factors_of(c, g, first + f + !last);
+
+        for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
+            fetch_line(a, j, later, later_dy);
+            for (size_t i = j; i < j + LINE_VALUES; i += VR) put(a.out + i, result(a, here, i, VR), VR, how);
+        }
+        if (!last && j < end) {
+            fetch_line(a, j, later, later_dy);
+            for (size_t stop = j + LINE_VALUES; j < stop; j += VR)
+                put(a.out + j, result(a, factors_across(here, next, g, end - j), j, VR), VR, how);
+        } else {
+            for (; j + VR <= end; j += VR) put(a.out + j, result(a, here, j, VR), VR, how);
+            if (j < end) put(a.out + j, result(a, here, j, end - j), end - j, PART);
+        }
+        here = next;
+    }
 }
 
 /* ---- a tile ---- */
@@ -205,18 +272,20 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 
     for (size_t r = 0; r < rows; r += step) {
         const size_t values = (rows - r < step ? rows - r : step) * width(c);
-        pass_row(moved_to(a, s, r, 0), (factors){c, 0, false}, values, later, later_dy, how);
+        pass_values(c, moved_to(a, s, r, 0), values, later, later_dy, how);
     }
 }
 
-BN_INLINE void pass_runs(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
+/* Runs that are whole follow each other in a row. */
+BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
 {
-    const fetch later = {.run = true, .lead = lead_of(c->run, c->pitch, s.x)};
-    const fetch later_dy = {.run = true, .lead = lead_of(c->run, c->pitch, s.dy)};
+    const size_t runs = c->run == c->pitch ? c->columns : 1, values = runs * c->run, pitch = runs * c->pitch;
+    const fetch later = {.along = true, .lead = lead_of(values, pitch, s.x)};
+    const fetch later_dy = {.along = true, .lead = lead_of(values, pitch, s.dy)};
 
     for (size_t r = 0; r < rows; r++)
-        for (size_t f = 0; f < c->columns; f++)
-            pass_row(moved_to(a, s, r, f * c->pitch), (factors){c, f, true}, c->run, later, later_dy, how);
+        for (size_t f = 0; f < c->columns; f += runs)
+            pass_runs(c, moved_to(a, s, r, f * c->pitch), f, runs, later, later_dy, how);
 }
 
 BN_INLINE bool comfortable_feature(const bn_coefficients *c, size_t f, elements a)
@@ -224,10 +293,11 @@ BN_INLINE bool comfortable_feature(const bn_coefficients *c, size_t f, elements 
     return comfortable(scale_of(c, f)) && (!a.gradient || comfortable(slope_of(c, f)));
 }
 
-BN_INLINE size_t feature_of(factors f, size_t j) { return f.one ? f.first : j / f.c->run; }
+/* Of value j in the tables, or of the runs of one feature. */
+BN_INLINE size_t feature_of(const bn_coefficients *c, size_t first, size_t j) { return c->table ? j / c->run : first; }
 
 /* A vector with features that are not comfortable. The output may be an input, so the inputs are kept. */
-static void extreme_vector(elements a, factors f, size_t j, size_t part)
+static void extreme_vector(const bn_coefficients *c, elements a, factors f, size_t first, size_t j, size_t part)
 {
     stored x[VR], dy[VR];
 
@@ -235,30 +305,29 @@ static void extreme_vector(elements a, factors f, size_t j, size_t part)
     memcpy(dy, a.dy + j, part * sizeof *dy);
     put(a.out + j, result(a, f, j, part), part, PART);
     for (size_t i = 0; i < part; i++) {
-        const size_t feature = feature_of(f, j + i);
-        if (comfortable_feature(f.c, feature, a)) continue;
-        extreme_value(f.c, feature, (elements){x + i, dy + i, a.out + j + i, a.gradient});
+        const size_t feature = feature_of(c, first, j + i);
+        if (comfortable_feature(c, feature, a)) continue;
+        extreme_value(c, feature, (elements){x + i, dy + i, a.out + j + i, a.gradient});
     }
 }
 
 /* A tile with such features, vector by vector, rows innermost. */
 static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t rows)
 {
-    for (size_t first = 0; first < (c->table ? 1 : c->columns); first++) {
-        const factors f = {c, first, !c->table};
+    for (size_t first = 0; first < (c->table ? 1 : c->columns); first++)
         for (size_t j = 0; j < width(c); j += VR) {
             const size_t part = part_of(j, width(c));
+            const factors f = c->table ? factors_at(c, a.gradient, j, part) : factors_of(c, a.gradient, first);
             bool plain = true;
-            for (size_t i = j; i < j + part; i++) plain &= comfortable_feature(c, feature_of(f, i), a);
+            for (size_t i = j; i < j + part; i++) plain &= comfortable_feature(c, feature_of(c, first, i), a);
             for (size_t r = 0; r < rows; r++) {
                 const elements here = moved_to(a, s, r, first * c->pitch);
                 if (plain)
                     put(here.out + j, result(here, f, j, part), part, PART);
                 else
-                    extreme_vector(here, f, j, part);
+                    extreme_vector(c, here, f, first, j, part);
             }
         }
-    }
 }
 
 BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
@@ -266,7 +335,7 @@ BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t 
     if (c->table)
         pass_table(c, a, s, rows, how);
     else
-        pass_runs(c, a, s, rows, how);
+        pass_rows(c, a, s, rows, how);
 }
 
 BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows, bool stream)

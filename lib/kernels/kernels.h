@@ -19,8 +19,8 @@ enum {
     BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along */
     BN_LANES = 16,     /* a run of over BN_SHORT_RUN values is summed in so many lanes, */
     BN_STEP = 64,      /* and so many values make one addition to each */
-    BN_TABLE_RUN = 512 /* runs up to here have one factor a value in the tables of the element passes, so that vectors
-                          need not end where a run does; longer ones have one a feature */
+    BN_TABLE_RUN = 32  /* runs up to here have one factor a value in the tables of the element passes: a vector may have
+                          many features. Of longer ones a cache line, 32 values at most, has two */
 };
 
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels
@@ -33,7 +33,7 @@ typedef struct bn_tile {
 /* What an element pass needs of each feature, made by the two coefficient kernels. */
 typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
-    bool table;                 /* a factor for each value, not only for each run: whole runs of up to BN_TABLE_RUN */
+    bool table;                 /* a factor for each value, not only for each run: runs of up to BN_TABLE_RUN */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bool extreme;               /* some factors are outside float's comfortable range: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;

@@ -9,7 +9,7 @@ enum {
     RESIDENT_PIECE = 1 << 10, /* bytes of a strip's row that are worth going to, channels first */
     THREAD_BYTES = 320 << 10, /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
     TASKS_PER_THREAD = 4,     /* so that the largest share is at most a fifth above the mean */
-    LONG_RUNS = 32,           /* features of a tile whose runs are longer than the tables of the element pass */
+    LONG_RUNS = 32,           /* features of a tile that is not summed in columns */
     LINE = 64                 /* a cache line, which no two threads should write */
 };
 
@@ -58,11 +58,17 @@ static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads)
     return bn_core_cache() / 4 * 3 / (feature_bytes(p, value, reads) + 1);
 }
 
-/* The widest tile that scratch, tables and, for resident strips, the cache allow; 0 is as good as 1. */
+/* Features of the widest tile that tables allow. */
+static size_t widest_tile(const bn_plan *p, size_t value)
+{
+    return p->run > BN_SHORT_RUN ? LONG_RUNS : bn_strip_values(value) / p->run;
+}
+
+/* That scratch and, for resident strips, the cache allow; 0 is as good as 1. */
 static size_t widest_strip(const bn_plan *p, size_t value, size_t reads, bool resident, size_t blocks)
 {
     const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
-    size_t most = p->run > BN_TABLE_RUN ? LONG_RUNS : bn_strip_values(value) / p->run;
+    size_t most = widest_tile(p, value);
 
     if (nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
     if (resident) most = least(most, features_in_cache(p, value, reads));
@@ -93,7 +99,7 @@ static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
 /* As many chunks to a node as leave enough tasks: what threads hand each other costs more than what they sum. */
 static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
 {
-    const size_t narrow = least(p->columns, bn_strip_values(value) / least(p->run, BN_TABLE_RUN));
+    const size_t narrow = least(p->columns, widest_tile(p, value));
     size_t group = 1;
 
     while (p->chunks / (2 * group) >= TASKS_PER_THREAD * threads &&

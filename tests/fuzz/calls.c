@@ -284,15 +284,16 @@ static bool inference_in_range(const struct problem *p, size_t c)
     return y_in_range(p, c, e.most + fabs(mean), sum > 0 ? 1 / sqrt(sum) : 0);
 }
 
-/* The products dy (x - mean) that are summed must not be lost below double's least, either. */
-static bool products_in_range(const struct problem *p, size_t c, double mean)
+/* The products dy (x - mean) that are summed must not be lost below double's least, either; times invstd^2, as x - mean
+ * is multiplied by, they have room where the statistics are those of x. Here they need not be. */
+static bool products_in_range(const struct problem *p, size_t c, double mean, double invstd)
 {
     double product = 0;
     for (size_t m = 0; m < p->count; m++) {
         const double away = array_get_saved(&p->arrays[X], m, c) - mean;
         product = fmax(product, fabs(array_get_saved(&p->arrays[DY], m, c) * away));
     }
-    return within(product, 0x1p-900, 0x1p1000);
+    return within(product, 0x1p-900, 0x1p1000) && product * invstd * invstd <= 0x1p1000;
 }
 
 static bool backward_in_range(const struct problem *p, size_t c)
@@ -301,7 +302,7 @@ static bool backward_in_range(const struct problem *p, size_t c)
     const double mean = array_get_saved(&p->arrays[MEAN], 0, c), invstd = array_get_saved(&p->arrays[INVSTD], 0, c);
     if (!values_in_range(p, &x) || !values_in_range(p, &dy) || !parameter_in_range(p, GAMMA, c)) return false;
     if (!within(mean, least(p), most(p)) || !(invstd == 0 || (invstd >= least(p) && invstd <= most(p)))) return false;
-    if (!products_in_range(p, c, mean)) return false;
+    if (!products_in_range(p, c, mean, invstd)) return false;
     const double xhat = (x.most + fabs(mean)) * invstd, terms = (double)p->count * dy.most * (2 + xhat * xhat);
     return terms <= most_result(p) && value_or(p, GAMMA, c, 1) * invstd * terms <= most_result(p);
 }
