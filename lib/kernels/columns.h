@@ -51,10 +51,10 @@ static void merge_moments(size_t columns, double n, double *restrict mean, doubl
 
     for (size_t j = 0; j < columns; j++) {
         const double from = from_other ? other_mean[j] : mean[j], to = from_other ? mean[j] : other_mean[j];
-        const double d = to - from, d1 = upper(d), d2 = (d - d1) + lost_by(to, -from, d);
-        const double step = d1 * weight1, sum = from + step;
+        const double d = to - from, lost = lost_by(to, -from, d), square = d * d;
+        const double d1 = upper(d), d2 = (d - d1) + lost, step = d1 * weight1, sum = from + step;
         mean[j] = sum + (lost_by(from, step, sum) + (d1 * weight2 + d2 * weight));
-        m2[j] = m2[j] + other_m2[j] + (d * d + 2 * d * lost_by(to, -from, d)) * spread;
+        m2[j] = m2[j] + other_m2[j] + (square + (square <= DBL_MAX ? 2 * d * lost : 0)) * spread;
     }
 }
 

@@ -107,8 +107,8 @@ BN_INLINE factors factors_of(const bn_coefficients *c, bool gradient, size_t fea
     return f;
 }
 
-/* The first n lanes of one, the others of the next. */
-BN_INLINE factors factors_across(factors one, factors next, bool gradient, size_t n)
+/* The first n lanes of one, the others of the next; n may be less than none, or more than all. */
+BN_INLINE factors factors_across(factors one, factors next, bool gradient, ptrdiff_t n)
 {
     factors f;
     vlane lane;
@@ -163,6 +163,7 @@ BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
 /* ---- a row ---- */
 
 enum { LINE_BYTES = 64, LINE_VALUES = LINE_BYTES / sizeof(stored) };
+_Static_assert((int)LINE_VALUES <= (int)BN_TABLE_RUN, "of longer runs a line has two features at most");
 
 /* Values before the first whole cache line: a streaming store wants it so. */
 BN_INLINE size_t to_line(const stored *p, size_t values)
@@ -236,7 +237,7 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
         if (!last && j < end) {
             fetch_line(a, j, later, later_dy);
             for (size_t stop = j + LINE_VALUES; j < stop; j += VR)
-                put(a.out + j, result(a, factors_across(here, next, g, end - j), j, VR), VR, how);
+                put(a.out + j, result(a, factors_across(here, next, g, (ptrdiff_t)end - (ptrdiff_t)j), j, VR), VR, how);
         } else {
             for (; j + VR <= end; j += VR) put(a.out + j, result(a, here, j, VR), VR, how);
             if (j < end) put(a.out + j, result(a, here, j, end - j), end - j, PART);

@@ -46,8 +46,7 @@ typedef struct bn_coefficients {
 } bn_coefficients;
 
 typedef struct bn_kernels {
-    /* mean = sum(x) / n, m2 = sum((x - mean)^2), over the n = rows * run values of each feature. A lane sums at most 64
-     * values, and lanes are folded in halves. */
+    /* mean = sum(x) / n, m2 = sum((x - mean)^2), over the n = rows * run values of each feature. */
     void (*moments)(const bn_tile *tile, const void *x, size_t stride, double *mean, double *m2);
 
     /* (mean, m2) of n values becomes that of n + other_n. T. Chan, G. Golub, R. LeVeque, "Updating formulae and a

@@ -6,8 +6,8 @@
  * left over; folding a run or lanes adds at most 6.
  *
  * Longer runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to a sum of up to
- * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 48 steps (BN_LONG_BLOCK): 2 + 15 + 2
- * additions. Folding the lanes adds 4. */
+ * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 48 steps (BN_LONG_BLOCK): 2 + 15 + 3
+ * additions, for 2 rows of 16 + 8 steps. Folding the lanes adds 4. */
 
 enum { TOGETHER = 4, STEPS_TOGETHER = 16 };
 

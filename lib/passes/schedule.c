@@ -58,7 +58,7 @@ static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads)
     return bn_core_cache() / 4 * 3 / (feature_bytes(p, value, reads) + 1);
 }
 
-/* Features of the widest tile that tables allow. */
+/* Features of the widest tile that the tables, and the room for sums of columns, allow. */
 static size_t widest_tile(const bn_plan *p, size_t value)
 {
     return p->run > BN_SHORT_RUN ? LONG_RUNS : bn_strip_values(value) / p->run;
