@@ -349,7 +349,7 @@ static double k_of_sum(bnorm_dtype type, enum operation operation, struct shape 
 
 static void check_order(bnorm_dtype type, enum operation operation, const struct order *o)
 {
-    double values[BLOCK_MOST];
+    double values[BLOCK_MOST] = {0};
     const size_t count = o->shape.batch * o->shape.spatial;
     for (size_t m = 0; m < count; m++) values[m] = adverse(o, m, count);
     describe("against the order: %s, %s", o->name, type_name(type));
