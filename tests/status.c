@@ -456,6 +456,7 @@ static int unknown_isa(const char *name)
             for (int o = 0; o < OPERATIONS; o++)
                 CHECK(problem_run(&image, o) == BNORM_UNKNOWN_ISA, "%s, channels %s", operation_name(o),
                       layout_name(d.layout));
+            problem_free(&image);
         }
         CHECK(bnorm_layer_create(&layer, &p.desc) == BNORM_UNKNOWN_ISA && !layer, "layer");
         CHECK(bnorm_workspace_size(&p.desc, &size) == BNORM_UNKNOWN_ISA && size == 77, "workspace_size");

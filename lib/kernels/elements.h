@@ -212,7 +212,7 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, 
     if (j < values) put(a.out + j, result(a, factors_at(c, g, j, values - j), j, values - j), values - j, PART);
 }
 
-/* Consecutive runs of the features from `first` on; not the last of several is shorter than a cache line. */
+/* Consecutive runs of the features from `first` on. Several are longer than a cache line each (BN_TABLE_RUN). */
 BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, fetch later, fetch later_dy,
                          int how)
 {
