@@ -1,28 +1,10 @@
 /* Template: what is done once a column. Plain loops; the compiler makes vectors of them. Wants a dtype header. */
 
-/* The upper 26 bits of a number: the product of two such, or of one and a lower part, is exact. */
-BN_INLINE double upper(double a)
+/* The sums of squares of two parts, and of what lies between their means: one rounding where that is small. */
+BN_INLINE double merged_m2(double m2, double other_m2, double between)
 {
-    uint64_t bits;
-    memcpy(&bits, &a, sizeof bits);
-    bits &= ~(uint64_t)0x7ffffff;
-    memcpy(&a, &bits, sizeof a);
-    return a;
-}
-
-/* c - a * b, where that is small beside c. T. Dekker, "A floating-point technique for extending the available
- * precision", 1971. */
-BN_INLINE double rest_of(double c, double a, double b)
-{
-    const double a1 = upper(a), a2 = a - a1, b1 = upper(b), b2 = b - b1;
-    return ((c - a1 * b1) - a1 * b2 - a2 * b1) - a2 * b2;
-}
-
-/* What a + b, which rounds to sum, loses. D. Knuth, "The Art of Computer Programming", volume 2, 4.2.2, theorem B. */
-BN_INLINE double lost_by(double a, double b, double sum)
-{
-    const double added = sum - a;
-    return (a - (sum - added)) + (b - added);
+    const double sum = m2 + other_m2;
+    return sum + ((sum <= DBL_MAX ? lost_by(m2, other_m2, sum) : 0) + between);
 }
 
 static void merge_equals(size_t columns, double n, double *restrict mean, double *restrict m2,
@@ -31,7 +13,7 @@ static void merge_equals(size_t columns, double n, double *restrict mean, double
     for (size_t j = 0; j < columns; j++) {
         const double d = other_mean[j] - mean[j];
         mean[j] = mean[j] + d * 0.5;
-        m2[j] = m2[j] + other_m2[j] + d * d * (n * 0.5);
+        m2[j] = merged_m2(m2[j], other_m2[j], d * d * (n * 0.5));
     }
 }
 
@@ -54,7 +36,7 @@ static void merge_moments(size_t columns, double n, double *restrict mean, doubl
         const double d = to - from, lost = lost_by(to, -from, d), square = d * d;
         const double d1 = upper(d), d2 = (d - d1) + lost, step = d1 * weight1, sum = from + step;
         mean[j] = sum + (lost_by(from, step, sum) + (d1 * weight2 + d2 * weight));
-        m2[j] = m2[j] + other_m2[j] + (square + (square <= DBL_MAX ? 2 * d * lost : 0)) * spread;
+        m2[j] = merged_m2(m2[j], other_m2[j], (square + (square <= DBL_MAX ? 2 * d * lost : 0)) * spread);
     }
 }
 
@@ -68,20 +50,21 @@ static void merge_sums(size_t columns, double n, double *restrict sum_dy, double
     }
 }
 
-/* For double the square root and the quotient are put right by what they are off, so that only the last rounding is
- * left; float needs it not. */
-BN_INLINE double invstd_of(double var, double eps)
+/* 1 / sqrt(m2 / n + eps). For double, quotients, sum and root are put right by what they are off, so that only the last
+ * rounding is left; float needs it not. */
+BN_INLINE double invstd_of(double m2, double n, double eps)
 {
-    const double v = var + eps, root = sqrt(v), r = 1 / root;
+    const double var = m2 / n, v = var + eps, root = sqrt(v), r = 1 / root;
     if (v == 0) return 0;
     if (sizeof(param) == sizeof(float) || !(v >= 0x1p-1000 && v <= DBL_MAX)) return r;
-    const double root_off = (rest_of(v, root, root) + lost_by(var, eps, v)) / (2 * root);
+    const double v_off = rest_of(m2, var, n) / n + lost_by(var, eps, v);
+    const double root_off = (rest_of(v, root, root) + v_off) / (2 * root);
     return r + r * (rest_of(1, r, root) - root_off * r);
 }
 
 static void invstd(size_t columns, double n, double eps, const double *m2, double *out)
 {
-    for (size_t j = 0; j < columns; j++) out[j] = invstd_of(m2[j] / n, eps);
+    for (size_t j = 0; j < columns; j++) out[j] = invstd_of(m2[j], n, eps);
 }
 
 static void running(size_t columns, double eps, const void *running_mean, const void *running_var,
@@ -90,7 +73,7 @@ static void running(size_t columns, double eps, const void *running_mean, const 
     const param *const rm = running_mean, *const rv = running_var;
     for (size_t j = 0; j < columns; j++) {
         mean[j] = (double)rm[j];
-        out[j] = invstd_of((double)rv[j], eps);
+        out[j] = invstd_of((double)rv[j], 1, eps);
     }
 }
 

@@ -14,10 +14,13 @@ enum { TOGETHER = 4, STEPS_TOGETHER = 16 };
 /* What is summed, to s and to q. */
 enum {
     SUM,      /* x; what the additions of it lose */
+    AROUND,   /* (x - pivot)^2; what the additions of it lose */
     SQUARES,  /* x; x * x, which is exact */
-    AROUND,   /* x - pivot; (x - pivot)^2 */
     GRADIENT, /* dy; dy * (x - pivot) */
 };
+
+BN_INLINE bool has_pivot(int what) { return what == AROUND || what == GRADIENT; }
+BN_INLINE bool is_kept(int what) { return what == SUM || what == AROUND; } /* q is what additions to s lose */
 
 typedef struct source {
     const stored *x, *dy; /* without GRADIENT dy is x, and not read */
@@ -37,15 +40,6 @@ BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_l
 /* The sum of 1 or of TOGETHER vectors. */
 BN_INLINE vd total(const vd *v, size_t n) { return n == 1 ? v[0] : (v[0] + v[1]) + (v[2] + v[3]); }
 
-/* Adds x to s, and to lost what that addition loses; where abs(x) is above abs(s) all but half an ulp of x. T. Dekker,
- * "A floating-point technique for extending the available precision", 1971. */
-BN_INLINE void add_keeping(vd *s, vd *lost, vd x)
-{
-    const vd sum = *s + x;
-    *lost += x - (sum - *s);
-    *s = sum;
-}
-
 /* Adds up 1 or TOGETHER vectors. */
 BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *s, vd *q)
 {
@@ -64,7 +58,11 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *
         d[i] = x[i] - pivot;
         products[i] = what == AROUND ? d[i] * d[i] : dy[i] * d[i];
     }
-    *s += total(what == AROUND ? d : dy, n);
+    if (what == AROUND) {
+        add_keeping(s, q, total(products, n));
+        return;
+    }
+    *s += total(dy, n);
     *q += total(products, n);
 }
 
@@ -73,7 +71,7 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *
 /* One vector of columns over 1 or TOGETHER rows. Lanes beyond `part` add 0. */
 BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const double *pivot, double *s, double *q)
 {
-    const vd p = what >= AROUND ? known_some(pivot, part) : vd_zero();
+    const vd p = has_pivot(what) ? known_some(pivot, part) : vd_zero();
     vd x[TOGETHER], dy[TOGETHER], sum = vd_load(s), other = vd_load(q);
 
     for (size_t r = 0; r < rows; r++) {
@@ -173,20 +171,29 @@ BN_INLINE void add_lanes(int what, source a, size_t rows, size_t columns, size_t
     }
 }
 
+BN_INLINE void add_sums(int what, double *s, double *q, double other_s, double other_q)
+{
+    const double sum = *s + other_s;
+    *q += is_kept(what) ? other_q + lost_by(*s, other_s, sum) : other_q;
+    *s = sum;
+}
+
 /* n rows of columns, the second half onto the first until one is left; of an odd number the one in the middle waits. */
-BN_INLINE void fold(double *s, size_t n, size_t columns)
+BN_INLINE void fold(int what, double *s, double *q, size_t n, size_t columns)
 {
     for (size_t half; n > 1; n = half) {
         half = (n + 1) / 2;
-        for (size_t i = 0; i < (n - half) * columns; i++) s[i] += s[i + half * columns];
+        for (size_t i = 0, j = half * columns; i < (n - half) * columns; i++, j++)
+            add_sums(what, s + i, q + i, s[j], q[j]);
     }
 }
 
-BN_INLINE void fold_runs(double *s, size_t columns, size_t run)
+BN_INLINE void fold_runs(int what, double *s, double *q, size_t columns, size_t run)
 {
     for (size_t c = 0; run > 1 && c < columns; c++) {
-        fold(s + c * run, run, 1);
+        fold(what, s + c * run, q + c * run, run, 1);
         s[c] = s[c * run];
+        q[c] = q[c * run];
     }
 }
 
@@ -209,11 +216,9 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
         add_block(what, a, t->rows, columns, pivot, s, q);
     } else {
         add_lanes(what, a, t->rows, columns, t->lanes, pivot, s, q);
-        fold(s, t->lanes, columns);
-        fold(q, t->lanes, columns);
+        fold(what, s, q, t->lanes, columns);
     }
-    fold_runs(s, t->columns, t->run);
-    fold_runs(q, t->columns, t->run);
+    fold_runs(what, s, q, t->columns, t->run);
 }
 
 /* ---- along a run ---- */
@@ -271,24 +276,16 @@ BN_INLINE void add_run(int what, source a, size_t from, size_t to, lead l, lead 
     if (i < to) add_along(what, moved_by(a, 0, i), to - i, pivot, s, q);
 }
 
-/* The lanes in halves: whole vectors first. */
-BN_INLINE double fold_vectors(vd *v)
-{
-    double lanes[VD];
-
-    for (size_t half = ACROSS / 2; half > 0; half /= 2)
-        for (size_t k = 0; k < half; k++) v[k] += v[k + half];
-    vd_store(lanes, v[0]);
-    fold(lanes, VD, 1);
-    return lanes[0];
-}
-
-/* To the sums of a block, and from 0 again. */
-BN_INLINE void hand_over(vd *part, vd *whole)
+/* Adds sums, and begins them again from 0. */
+BN_INLINE void hand_over(int what, vd *part_s, vd *part_q, vd *s, vd *q)
 {
     for (size_t k = 0; k < ACROSS; k++) {
-        whole[k] += part[k];
-        part[k] = vd_zero();
+        if (is_kept(what))
+            add_keeping(s + k, q + k, part_s[k]);
+        else
+            s[k] += part_s[k];
+        q[k] += part_q[k];
+        part_s[k] = part_q[k] = vd_zero();
     }
 }
 
@@ -299,22 +296,27 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
     const size_t rows_together = t->run < PART ? STEPS_TOGETHER / ((t->run + BN_STEP - 1) / BN_STEP) : 1;
 
     for (size_t c = 0; c < t->columns; c++) {
-        const vd p = what >= AROUND ? vd_zero() + pivot[c] : vd_zero();
-        vd sums[ACROSS] = {0}, others[ACROSS] = {0}, whole[ACROSS] = {0}, others_whole[ACROSS] = {0};
+        const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
+        vd part_s[ACROSS] = {0}, part_q[ACROSS] = {0}, whole_s[ACROSS] = {0}, whole_q[ACROSS] = {0};
+        double lanes_s[BN_LANES], lanes_q[BN_LANES];
 
         for (size_t r = 0; r < t->rows;) {
             const size_t end = r + rows_together < t->rows ? r + rows_together : t->rows;
             for (size_t from = 0; from < t->run; from += PART) {
                 const size_t to = from + PART < t->run ? from + PART : t->run;
                 for (size_t i = r; i < end; i++)
-                    add_run(what, moved_by(a, i, c * t->pitch), from, to, l, l_dy, p, sums, others);
-                hand_over(sums, whole);
-                hand_over(others, others_whole);
+                    add_run(what, moved_by(a, i, c * t->pitch), from, to, l, l_dy, p, part_s, part_q);
+                hand_over(what, part_s, part_q, whole_s, whole_q);
             }
             r = end;
         }
-        s[c] = fold_vectors(whole);
-        q[c] = fold_vectors(others_whole);
+        for (size_t k = 0; k < ACROSS; k++) {
+            vd_store(lanes_s + k * VD, whole_s[k]);
+            vd_store(lanes_q + k * VD, whole_q[k]);
+        }
+        fold(what, lanes_s, lanes_q, BN_LANES, 1);
+        s[c] = lanes_s[0];
+        q[c] = lanes_q[0];
     }
 }
 
@@ -338,37 +340,51 @@ BN_INLINE void add_tile(int what, const bn_tile *t, source a, const double *pivo
  * invstd of float is 2^-30. */
 static const double cancels = 0x1p10;
 
-/* Whether a column of n values does not cancel; not where squares are lost below the least number. */
-BN_INLINE bool keeps(double n, double mean, double m2) { return n * mean * mean < cancels * m2 && isfinite(m2); }
-
-/* Sums a group of columns again, around the mean: those where m2 is below 0. The mean of a column that cancels is put
- * right by what its values are off it on average; of others by nothing, for the mean is as good as that. The mean of a
- * constant column may be off by some ulps e; then s is n e, q is n e^2, both exact, so the mean becomes exact and m2 0.
- */
-static void sum_again(const bn_tile *t, const stored *x, size_t stride, double *mean, double *m2)
-{
-    double pivot[BN_LANES_MOST], s[BN_LANES_MOST], q[BN_LANES_MOST];
-    const double n = (double)(t->rows * t->run);
-
-    for (size_t j = 0; j < t->columns; j++) {
-        if (!isfinite(mean[j])) mean[j] = x_widen_part(x + j * t->pitch, 1)[0]; /* the sum overflowed */
-        pivot[j] = mean[j];
-    }
-    if (in_columns(t)) spread(pivot, t);
-    add_tile(AROUND, t, (source){x, x, stride, stride}, pivot, s, q);
-    for (size_t j = 0; j < t->columns; j++) {
-        const double shift = s[j] / n, rest = q[j] - s[j] * shift;
-        if (m2[j] >= 0) continue;
-        if (BN_EXACT_SQUARES || !keeps(n, mean[j], rest)) mean[j] += shift;
-        m2[j] = rest < 0 ? 0 : rest;
-    }
-}
+/* As wide as a double: a vector of these is one comparison. */
+BN_INLINE int64_t all_ones_if(bool is) { return is ? -1 : 0; }
 
 BN_INLINE bool any_cancelled(const double *m2, size_t columns)
 {
-    int64_t any = 0; /* as wide as a double: a vector of these is one comparison */
-    for (size_t j = 0; j < columns; j++) any |= m2[j] < 0 ? -1 : 0;
+    int64_t any = 0;
+    for (size_t j = 0; j < columns; j++) any |= all_ones_if(m2[j] < 0);
     return any != 0;
+}
+
+BN_INLINE bool any_overflowed(const double *mean, size_t columns)
+{
+    int64_t any = 0;
+    for (size_t j = 0; j < columns; j++) any |= all_ones_if(!isfinite(mean[j]));
+    return any != 0;
+}
+
+/* Sums whose mean overflows, of values that may be finite. */
+static double mean_of_large(const bn_tile *t, const stored *x, size_t stride, double share)
+{
+    double sum = 0, lost = 0;
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t i = 0; i < t->run; i++)
+            add_sums(SUM, &sum, &lost, x_widen_part(x + r * stride + i, 1)[0] * 0x1p-100, 0);
+    return quotient(sum, lost, (double)(t->rows * t->run), share) * 0x1p100;
+}
+
+/* Sums a group of columns again, around the mean: those where m2 is below 0. Their mean is put right first, so that of
+ * a constant column it is the constant, and m2 is 0. lost is NULL where additions lose nothing to speak of. */
+static void sum_again(const bn_tile *t, const stored *x, size_t stride, const double *sum, const double *lost,
+                      double *mean, double *m2)
+{
+    const double n = (double)(t->rows * t->run), share = 1 / n;
+    double pivot[BN_LANES_MOST], s[BN_LANES_MOST], q[BN_LANES_MOST];
+
+    for (size_t j = 0; j < t->columns; j++)
+        mean[j] = m2[j] < 0 ? quotient(sum[j], lost ? lost[j] : 0, n, share) : mean[j];
+    if (any_overflowed(mean, t->columns))
+        for (size_t j = 0; j < t->columns; j++)
+            if (!isfinite(mean[j])) mean[j] = mean_of_large(t, x + j * t->pitch, stride, share);
+    memcpy(pivot, mean, t->columns * sizeof *mean);
+    if (in_columns(t)) spread(pivot, t);
+    add_tile(AROUND, t, (source){x, x, stride, stride}, pivot, s, q);
+    for (size_t j = 0; j < t->columns; j++)
+        if (m2[j] < 0) m2[j] = s[j] <= DBL_MAX ? s[j] + q[j] : s[j];
 }
 
 /* Where squares are exact, one trip does unless a column cancels; where they are not, it finds the mean, and every
@@ -381,8 +397,7 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
 
     add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){x, x, stride, stride}, s, s, q);
     for (size_t j = 0; j < t->columns; j++) {
-        const double sum = BN_EXACT_SQUARES ? s[j] : s[j] + q[j];
-        const double about = sum * share, square = sum * about, rest = q[j] - square;
+        const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
         mean[j] = about;
         m2[j] = BN_EXACT_SQUARES && square <= cancels * rest ? rest : -1;
     }
@@ -390,7 +405,8 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
     for (size_t j = 0; j < t->columns; j += group) {
         bn_tile some = *t;
         some.columns = t->columns - j < group ? t->columns - j : group;
-        if (any_cancelled(m2 + j, some.columns)) sum_again(&some, x + j * t->pitch, stride, mean + j, m2 + j);
+        if (any_cancelled(m2 + j, some.columns))
+            sum_again(&some, x + j * t->pitch, stride, s + j, BN_EXACT_SQUARES ? NULL : q + j, mean + j, m2 + j);
     }
 }
 

@@ -319,7 +319,6 @@ static bool in_range(const struct scene *s, size_t c)
 static void check_reference(const struct scene *s)
 {
     static struct worst worst;
-    bounds_of_y_with_invstd();
     for (size_t c = 0; s->problem.count > 0 && c < s->problem.desc.features; c++)
         if (in_range(s, c)) check_column(&s->problem, s->operation, c, &worst);
 }

@@ -34,11 +34,6 @@ void run_and_check(struct problem *problem, enum operation operation, struct wor
 /* Fills, then runs and checks all three calls; backward with the statistics that training saved. */
 void check_all_calls(const bnorm_desc *desc, const struct input *input, struct worst *worst);
 
-/* From now on the bound of y in doubles, in training, has beside its 5u what the table allows invstd, k 2^-53 (1 +
- * abs(mean) / std) abs(gamma xhat): y is made from it, and 7.6u were seen (3100 values, one an outlier). For what looks
- * for the worst input; the ladders are held to 5u. */
-void bounds_of_y_with_invstd(void);
-
 /* Of the arithmetic on elements: 2^-53 for f64, 2^-24 for all others. */
 double unit_roundoff(bnorm_dtype type);
 /* Of what is stored: 2^-53, 2^-24, bf16 2^-8, f16 2^-11; half the distance from 1 to the next number. */

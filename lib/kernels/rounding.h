@@ -1,0 +1,42 @@
+/* Template: what a rounding loses, and how it is added back. Wants a vector header. */
+
+/* The upper 26 bits of a number: the product of two such, or of one and a lower part, is exact. */
+BN_INLINE double upper(double a)
+{
+    uint64_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    bits &= ~(uint64_t)0x7ffffff;
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+
+/* c - a * b, where that is small beside c. T. Dekker, "A floating-point technique for extending the available
+ * precision", 1971. */
+BN_INLINE double rest_of(double c, double a, double b)
+{
+    const double a1 = upper(a), a2 = a - a1, b1 = upper(b), b2 = b - b1;
+    return ((c - a1 * b1) - a1 * b2 - a2 * b1) - a2 * b2;
+}
+
+/* What a + b, which rounds to sum, loses. D. Knuth, "The Art of Computer Programming", volume 2, 4.2.2, theorem B. */
+BN_INLINE double lost_by(double a, double b, double sum)
+{
+    const double added = sum - a;
+    return (a - (sum - added)) + (b - added);
+}
+
+/* Adds x to s, and to lost what that addition loses; where abs(x) is above abs(s) all but half an ulp of x. Dekker, as
+ * above. */
+BN_INLINE void add_keeping(vd *s, vd *lost, vd x)
+{
+    const vd sum = *s + x;
+    *lost += x - (sum - *s);
+    *s = sum;
+}
+
+/* (sum + lost) / n, rounded once; exact where it is a number. share: 1 / n. */
+BN_INLINE double quotient(double sum, double lost, double n, double share)
+{
+    const double about = (sum + lost) * share;
+    return about + (rest_of(sum, about, n) + lost) * share;
+}
