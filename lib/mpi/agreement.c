@@ -1,83 +1,56 @@
 #include "mpi/agreement.h"
-#include "mpi/rounds.h"
 
-#include <stdlib.h>
-
-enum { STATUS, HASH, ROWS }; /* in words */
-
-bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64_t hash, size_t rows)
+bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64_t hash, size_t blocks)
 {
-    bn_agreement a = {.ranks = ranks, .rank = rank, .rounds = bn_rounds(ranks), .status = status};
-    a.words = calloc(ROWS + (size_t)ranks, sizeof *a.words);
-    a.starts = calloc((size_t)ranks + 1, sizeof *a.starts);
-    if (!a.words || !a.starts) {
-        bn_agreement_free(&a);
-        a.status = bn_worse(status, BNORM_NO_MEMORY);
-        return a;
-    }
-    a.words[HASH] = hash;
-    a.words[ROWS] = rows;
-    return a;
+    return (bn_agreement){.ranks = ranks,
+                          .rank = rank,
+                          .rounds = bn_rounds(ranks),
+                          .said = {.status = status, .hash = hash, .blocks.whole.tail = blocks}};
 }
 
-void bn_agreement_free(bn_agreement *a)
+/* Too many stay too many. */
+static uint64_t add(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
+
+/* What comes from beyond rank P - 1 is all head. */
+static bn_blocks follow(bn_blocks a, bn_blocks next, bool beyond)
 {
-    free(a->words);
-    free(a->starts);
-    a->words = NULL;
-    a->starts = NULL;
+    return (bn_blocks){beyond ? a.tail : add(a.tail, next.tail),
+                       beyond ? add(a.head, add(next.tail, next.head)) : add(a.head, next.head)};
 }
 
-/* Ranks whose rows go in a message. */
-static size_t ranks_of(const bn_agreement *a, int round)
+static void take(bn_agreement *a, int round, const bn_counts *heard)
 {
-    const size_t known = (size_t)1 << round, lacking = (size_t)a->ranks - known;
-    return known < lacking ? known : lacking;
+    const bn_round what = bn_round_of(a->ranks, round);
+    const bool beyond = (unsigned)a->rank + (1u << round) >= (unsigned)a->ranks;
+    bn_counts *const held = &a->said.blocks;
+
+    if (what.grows) held->part = follow(held->whole, heard->part, beyond);
+    held->whole = follow(held->whole, what.whole ? heard->whole : heard->part, beyond);
+    a->after[round] = *held;
 }
 
-const void *bn_agreement_message(bn_agreement *a, int round, size_t *size)
-{
-    *size = a->words ? (ROWS + ranks_of(a, round)) * sizeof *a->words : sizeof a->status;
-    if (!a->words) return &a->status;
-    a->words[STATUS] = a->status;
-    return a->words;
-}
-
-/* The status that a message brings; BNORM_MPI if it has no right size. */
+/* The status that a message brings; BNORM_MPI if it has not the right size. */
 static bnorm_status read_message(bn_agreement *a, int round, const void *message, size_t size)
 {
-    const size_t rows = ranks_of(a, round) * sizeof *a->words;
-    uint64_t head[ROWS] = {0};
-    const bool status_only = size == sizeof a->status;
-    if (!status_only && size != sizeof head + rows) return BNORM_MPI;
-
-    memcpy(head, message, status_only ? size : sizeof head);
-    if (head[STATUS] != BNORM_OK || status_only) return bn_status_heard(head[STATUS]);
-    if (a->status != BNORM_OK) return BNORM_OK;
-    memcpy(a->words + ROWS + ((size_t)1 << round), (const char *)message + sizeof head, rows);
-    return head[HASH] == a->words[HASH] ? BNORM_OK : BNORM_MISMATCH;
+    bn_agreement_words heard;
+    if (size != sizeof heard) return BNORM_MPI;
+    memcpy(&heard, message, sizeof heard);
+    if (heard.status != BNORM_OK) return bn_status_heard(heard.status);
+    take(a, round, &heard.blocks);
+    return a->said.status != BNORM_OK || heard.hash == a->said.hash ? BNORM_OK : BNORM_MISMATCH;
 }
 
 void bn_agreement_heard(bn_agreement *a, int round, const void *message, size_t size, bnorm_status status)
 {
     if (status == BNORM_OK) status = read_message(a, round, message, size);
-    a->status = bn_worse((bnorm_status)a->status, status);
+    a->said.status = bn_worse((bnorm_status)a->said.status, status);
 }
 
-bnorm_status bn_agreement_end(bn_agreement *a, const bnorm_desc *desc)
+bnorm_status bn_agreement_end(const bn_agreement *a, uint64_t most)
 {
-    size_t block, blocks = 0, rows = 0;
-    if (a->status != BNORM_OK) return (bnorm_status)a->status;
-    const bnorm_status status = bnorm_block_rows(desc, &block);
-    if (status != BNORM_OK) return status;
-
-    const size_t most = PTRDIFF_MAX / (desc->spatial > 0 ? desc->spatial : 1);
-    for (size_t i = 0, n = (size_t)a->ranks; i < n; i++) {
-        const uint64_t own = a->words[ROWS + (i + n - (size_t)a->rank) % n];
-        if (own > most - rows) return BNORM_OVERFLOW;
-        rows += own;
-        blocks += own / block + (own % block != 0);
-        a->starts[i + 1] = blocks;
-    }
-    return BNORM_OK;
+    const bn_blocks all = a->said.blocks.whole;
+    if (a->said.status != BNORM_OK) return (bnorm_status)a->said.status;
+    return add(all.tail, all.head) > most ? BNORM_OVERFLOW : BNORM_OK;
 }
+
+size_t bn_agreement_first(const bn_agreement *a) { return a->said.blocks.whole.head; }

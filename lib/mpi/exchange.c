@@ -1,5 +1,4 @@
 #include "mpi/exchange.h"
-#include "mpi/rounds.h"
 
 #include <stdlib.h>
 
@@ -49,7 +48,7 @@ static void destroy_span(const bn_exchange *e, bn_span *s)
 /* Without any rank. */
 static bnorm_status create_span(const bn_exchange *e, bn_span *s)
 {
-    const bnorm_status status = create(e, &s->tail, e->starts[e->rank]);
+    const bnorm_status status = create(e, &s->tail, bn_agreement_first(e->agreement));
     return status == BNORM_OK ? create(e, &s->head, 0) : status;
 }
 
@@ -59,43 +58,20 @@ static bnorm_status merge_span(const bn_exchange *e, const bn_span *s, const bn_
     return status == BNORM_OK ? merge(e, s->head, next->head) : status;
 }
 
-bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const size_t *starts, int ranks, int rank,
-                              bn_sums own, bnorm_status status)
+bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const bn_agreement *agreement, bn_sums own,
+                              bnorm_status status)
 {
     bn_exchange e = {.kind = kind,
                      .desc = desc,
-                     .starts = starts,
-                     .ranks = ranks,
-                     .rank = rank,
-                     .rounds = bn_rounds(ranks),
+                     .agreement = agreement,
+                     .rounds = agreement->rounds,
                      .whole.tail = own,
                      .status = status};
     if (status == BNORM_OK) e.status = create(&e, &e.whole.head, 0);
     return e;
 }
 
-/* ---- what a round is about ---- */
-
-/* How many ranks the last round adds. */
-static unsigned last_ranks(const bn_exchange *e) { return (unsigned)e->ranks - (1u << (e->rounds - 1)); }
-
-static bool is_last(const bn_exchange *e, int round) { return round == e->rounds - 1; }
-
-/* The last round sends the part, unless that is all of it; others send the whole, and the part where it is to grow. */
-static bool sends_whole(const bn_exchange *e, int round) { return !is_last(e, round) || last_ranks(e) == 1u << round; }
-
-static bool part_grows(const bn_exchange *e, int round)
-{
-    return !is_last(e, round) && (last_ranks(e) >> round & 1) != 0;
-}
-
-/* Ranks in the part before this round. */
-static unsigned part_ranks(const bn_exchange *e, int round) { return last_ranks(e) & ((1u << round) - 1); }
-
-static bool sends_part(const bn_exchange *e, int round)
-{
-    return part_ranks(e, round) > 0 && (part_grows(e, round) || !sends_whole(e, round));
-}
+static bn_round round_of(const bn_exchange *e, int round) { return bn_round_of(e->agreement->ranks, round); }
 
 /* ---- messages ---- */
 
@@ -104,12 +80,13 @@ enum { PIECES = 4 };
 /* What goes in a message, in this order. */
 static int pieces_of(const bn_exchange *e, int round, bn_sums pieces[PIECES])
 {
+    const bn_round what = round_of(e, round);
     int count = 0;
-    if (sends_whole(e, round)) {
+    if (what.whole) {
         pieces[count++] = e->whole.tail;
         pieces[count++] = e->whole.head;
     }
-    if (sends_part(e, round)) {
+    if (what.part) {
         pieces[count++] = e->part.tail;
         pieces[count++] = e->part.head;
     }
@@ -163,13 +140,14 @@ static bnorm_status take(const bn_exchange *e, bn_sums s, size_t next_block, mes
     return BNORM_OK;
 }
 
-/* s, of 2^round ranks from this one on, grows by so many that follow. */
-static bnorm_status take_span(const bn_exchange *e, int round, bn_span *s, unsigned count, message *m)
+/* s grows by so many ranks, from rank + 2^round on, and then has so many blocks. */
+static bnorm_status take_span(const bn_exchange *e, int round, bn_span *s, unsigned count, bn_blocks blocks, message *m)
 {
-    const unsigned ranks = (unsigned)e->ranks, from = (unsigned)e->rank + (1u << round), to = from + count;
+    const bn_agreement *const a = e->agreement;
+    const unsigned ranks = (unsigned)a->ranks, from = (unsigned)a->rank + (1u << round), to = from + count;
     bnorm_status status = BNORM_OK;
-    if (from < ranks) status = take(e, s->tail, e->starts[to < ranks ? to : ranks], m);
-    if (to > ranks && status == BNORM_OK) status = take(e, s->head, e->starts[to - ranks], m);
+    if (from < ranks) status = take(e, s->tail, bn_agreement_first(a) + blocks.tail, m);
+    if (to > ranks && status == BNORM_OK) status = take(e, s->head, blocks.head, m);
     return status;
 }
 
@@ -183,11 +161,12 @@ static bnorm_status replace_part(bn_exchange *e)
 
 static bnorm_status take_message(bn_exchange *e, int round, message *m)
 {
-    const unsigned count = sends_whole(e, round) ? 1u << round : last_ranks(e);
+    const bn_round what = round_of(e, round);
+    const bn_counts *const after = &e->agreement->after[round];
     bnorm_status status = BNORM_OK;
-    if (part_grows(e, round)) status = replace_part(e);
-    if (status == BNORM_OK) status = take_span(e, round, &e->whole, count, m);
-    if (part_grows(e, round) && status == BNORM_OK) status = take_span(e, round, &e->part, part_ranks(e, round), m);
+    if (what.grows) status = replace_part(e);
+    if (status == BNORM_OK) status = take_span(e, round, &e->whole, what.count, after->whole, m);
+    if (what.grows && status == BNORM_OK) status = take_span(e, round, &e->part, what.part_count, after->part, m);
     return status == BNORM_OK && m->left > 0 ? BNORM_CORRUPT : status;
 }
 

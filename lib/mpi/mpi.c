@@ -32,21 +32,27 @@ static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
 
 enum { CREATE, TRAINING, BACKWARD };
 
-/* The first exchange: whether all are well, and where each rank's part begins. The caller frees what comes. */
+/* Rows, counted in blocks, of which the last need not be full. */
+static size_t blocks_of(const bnorm_desc *desc, size_t rows)
+{
+    size_t block = 1;
+    return bnorm_block_rows(desc, &block) == BNORM_OK ? rows / block + (rows % block != 0) : 0;
+}
+
+/* The first exchange: whether all are well, and where each rank's part begins. */
 static bn_agreement agree(bn_link *link, bnorm_status *status, const bnorm_desc *desc, uint64_t what)
 {
-    const bool well = *status == BNORM_OK, rows = well && what != CREATE && desc->spatial > 0;
-    bn_agreement a =
-        bn_agreement_begin(link->ranks, link->rank, *status, well ? hash_of(desc, what) : 0, rows ? desc->batch : 0);
+    const bool well = *status == BNORM_OK, any = well && what != CREATE && desc->spatial > 0;
+    bn_agreement a = bn_agreement_begin(link->ranks, link->rank, *status, well ? hash_of(desc, what) : 0,
+                                        any ? blocks_of(desc, desc->batch) : 0);
     for (int round = 0; round < a.rounds; round++) {
-        size_t size, heard_size;
-        const void *const message = bn_agreement_message(&a, round, &size);
+        size_t heard_size;
         bnorm_status s;
-        void *const heard = bn_link_swap(link, round, message, size, &heard_size, &s);
+        void *const heard = bn_link_swap(link, round, &a.said, sizeof a.said, &heard_size, &s);
         bn_agreement_heard(&a, round, heard, heard_size, s);
         free(heard);
     }
-    *status = bn_agreement_end(&a, desc);
+    *status = bn_agreement_end(&a, any ? blocks_of(desc, PTRDIFF_MAX / desc->spatial) : UINT64_MAX);
     return a;
 }
 
@@ -55,7 +61,7 @@ static bn_agreement agree(bn_link *link, bnorm_status *status, const bnorm_desc 
 static bnorm_status exchange(const bn_agreement *a, bn_link *link, bn_kind kind, const bnorm_desc *desc, bn_sums own,
                              bnorm_status status, bn_sums *whole)
 {
-    bn_exchange e = bn_exchange_begin(kind, desc, a->starts, link->ranks, link->rank, own, status);
+    bn_exchange e = bn_exchange_begin(kind, desc, a, own, status);
     for (int round = 0; round < e.rounds; round++) {
         size_t size, heard_size;
         const void *const message = bn_exchange_message(&e, round, bn_message_most, &size);
@@ -73,11 +79,10 @@ static bnorm_status exchange(const bn_agreement *a, bn_link *link, bn_kind kind,
 static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b)
 {
     bn_sums own = {NULL}, whole;
-    bn_agreement a = agree(link, &s, d, TRAINING);
-    if (s == BNORM_OK) s = bnorm_moments_create(&own.moments, d, a.starts[a.rank]);
+    const bn_agreement a = agree(link, &s, d, TRAINING);
+    if (s == BNORM_OK) s = bnorm_moments_create(&own.moments, d, bn_agreement_first(&a));
     if (s == BNORM_OK) s = bnorm_moments_accumulate(own.moments, d->batch, b->x);
     s = exchange(&a, link, BN_MOMENTS, d, own, s, &whole);
-    bn_agreement_free(&a);
 
     if (s == BNORM_OK) s = bnorm_moments_finish(whole.moments, b->mean, b->invstd);
     if (s == BNORM_OK && b->running_mean) s = bnorm_moments_commit(whole.moments, b->running_mean, b->running_var);
@@ -117,11 +122,10 @@ static bnorm_status backward(bn_link *link, bnorm_status s, const bnorm_desc *d,
 {
     bn_sums own = {NULL}, whole;
     if (s == BNORM_OK) s = bnorm_check_backward_part(d, b);
-    bn_agreement a = agree(link, &s, d, BACKWARD);
-    if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own.gradient_sums, d, a.starts[a.rank]);
+    const bn_agreement a = agree(link, &s, d, BACKWARD);
+    if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own.gradient_sums, d, bn_agreement_first(&a));
     if (s == BNORM_OK) s = bnorm_gradient_sums_accumulate(own.gradient_sums, d->batch, b->x, b->dy, b->mean);
     s = exchange(&a, link, BN_GRADIENT_SUMS, d, own, s, &whole);
-    bn_agreement_free(&a);
 
     if (s == BNORM_OK && b->dx) s = bnorm_input_gradient(d, b, whole.gradient_sums);
     if (s == BNORM_OK) s = bnorm_gradient_sums_finish(whole.gradient_sums, b->invstd, b->dgamma, b->dbeta);
@@ -185,8 +189,7 @@ bnorm_status bnorm_mpi_layer_create(bnorm_mpi_layer **layer, const bnorm_desc *d
     bnorm_status s = bn_link_of(comm, &link);
     if (s != BNORM_OK) return s;
     s = layer ? create_local(&l, desc, comm) : BNORM_NULL;
-    bn_agreement a = agree(link, &s, l ? &l->desc : NULL, CREATE);
-    bn_agreement_free(&a);
+    agree(link, &s, l ? &l->desc : NULL, CREATE);
     if (s == BNORM_OK)
         *layer = l; /* NOLINT(clang-analyzer-core.NullDereference): ranks do not agree on BNORM_OK without it */
     else

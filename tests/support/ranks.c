@@ -18,8 +18,9 @@ struct speaker {
 
 static const void *message_of(struct speaker s, int round, size_t *size)
 {
-    return s.exchange ? bn_exchange_message(s.exchange, round, SIZE_MAX, size)
-                      : bn_agreement_message(s.agreement, round, size);
+    if (s.exchange) return bn_exchange_message(s.exchange, round, SIZE_MAX, size);
+    *size = sizeof s.agreement->said;
+    return &s.agreement->said;
 }
 
 static void hear(struct speaker s, const struct mail *mail)
@@ -70,25 +71,24 @@ void ranks_run(const struct ranks *ranks, bnorm_status *statuses, bn_sums *whole
     bn_agreement *const a = room(n, sizeof *a);
     bn_exchange *const e = room(n, sizeof *e);
     struct speaker *const speakers = room(n, sizeof *speakers);
+    size_t block;
+    if (bnorm_block_rows(ranks->desc, &block) != BNORM_OK) abort();
 
     for (int r = 0; r < ranks->count; r++) {
-        a[r] = bn_agreement_begin(ranks->count, r, statuses[r], 1, ranks->rows[r]);
+        a[r] =
+            bn_agreement_begin(ranks->count, r, statuses[r], 1, ranks->rows[r] / block + (ranks->rows[r] % block != 0));
         speakers[r].agreement = &a[r];
     }
     run_rounds(ranks, speakers);
     for (int r = 0; r < ranks->count; r++) {
         bn_sums own = {NULL};
-        bnorm_status s = bn_agreement_end(&a[r], ranks->desc);
-        if (s == BNORM_OK) s = sum_part(ranks, r, a[r].starts[r], &own);
-        e[r] = bn_exchange_begin(ranks->dy ? BN_GRADIENT_SUMS : BN_MOMENTS, ranks->desc, a[r].starts, ranks->count, r,
-                                 own, s);
+        bnorm_status s = bn_agreement_end(&a[r], PTRDIFF_MAX / ranks->desc->spatial / block);
+        if (s == BNORM_OK) s = sum_part(ranks, r, bn_agreement_first(&a[r]), &own);
+        e[r] = bn_exchange_begin(ranks->dy ? BN_GRADIENT_SUMS : BN_MOMENTS, ranks->desc, &a[r], own, s);
         speakers[r].exchange = &e[r];
     }
     run_rounds(ranks, speakers);
-    for (int r = 0; r < ranks->count; r++) {
-        statuses[r] = bn_exchange_end(&e[r], &wholes[r]);
-        bn_agreement_free(&a[r]);
-    }
+    for (int r = 0; r < ranks->count; r++) statuses[r] = bn_exchange_end(&e[r], &wholes[r]);
     free(a);
     free(e);
     free(speakers);
