@@ -190,7 +190,8 @@ CASE(accuracy, factors_beyond_float)
 /* A column of one value yields exactly beta, whatever the value, its neighbours, M and eps. */
 static void check_constant(bnorm_desc d, double eps)
 {
-    static const double values[] = {0, 1, -1, 0.1, 1.0 / 3, 1e6, 8388607.0, -123456.789, 1e-30, 1e30, 3.4e38};
+    static const double values[] = {0,     1,    -1,     0.1,     1.0 / 3, 1e6,      8388607.0, -123456.789,
+                                    1e-30, 1e30, 3.4e38, 1.1e308, DBL_MAX, -DBL_MAX, 5e-324};
     const size_t features = d.features, rows = d.batch * d.spatial;
     const double largest = largest_finite(d.dtype);
     d.eps = eps;
@@ -201,7 +202,7 @@ static void check_constant(bnorm_desc d, double eps)
     for (size_t c = 0; c < features; c++) {
         array_put(&p.arrays[BETA], 0, c, 11 + (double)c / 3);
         if (c % 4 == 3) continue; /* neighbours are not constant */
-        const double value = fmax(-largest, fmin(largest, values[(c + rows) % LENGTH(values)]));
+        const double value = type_round(d.dtype, fmax(-largest, fmin(largest, values[(c + rows) % LENGTH(values)])));
         for (size_t m = 0; m < rows; m++) array_put(&p.arrays[X], m, c, value);
     }
     CHECK(problem_run(&p, TRAINING) == BNORM_OK, "status");
@@ -234,6 +235,30 @@ CASE(accuracy, constant_columns_yield_exactly_beta)
                 check_constant(
                     bnorm_image(all_types[t], BNORM_CHANNELS_FIRST, images[s][0], images[s][1], images[s][2]), eps);
         }
+}
+
+/* Doubles whose sum is beyond the largest, but whose mean is not: that is right. Squares are beyond it, so invstd is 0.
+ */
+CASE(accuracy, sums_beyond_the_largest_double)
+{
+    static const double second[] = {-0x1.8p1023, 0x1p1023, 0}, mean[] = {0, 0x1.4p1023, 0x1.8p1022};
+    const bnorm_desc all[] = {bnorm_matrix(BNORM_F64, 48, 3), bnorm_matrix(BNORM_F64, 64, 70),
+                              bnorm_image(BNORM_F64, BNORM_CHANNELS_FIRST, 2, 3, 49),
+                              bnorm_image(BNORM_F64, BNORM_CHANNELS_FIRST, 2, 3, 600)};
+    for (size_t i = 0; i < LENGTH(all); i++) {
+        struct problem p = problem_make(&all[i], 0);
+        problem_fill(&p, &(struct input){.ratio = 0});
+        describe("%zu x %zu x %zu", all[i].batch, all[i].features, all[i].spatial);
+        for (size_t c = 0; c < all[i].features; c++)
+            for (size_t m = 0; m < p.count; m++)
+                array_put(&p.arrays[X], m, c, m < p.count / 2 ? 0x1.8p1023 : second[c % 3]);
+        CHECK(problem_run(&p, TRAINING) == BNORM_OK, "status");
+        for (size_t c = 0; c < all[i].features; c++) {
+            const double got = array_get(&p.arrays[MEAN], 0, c), invstd = array_get(&p.arrays[INVSTD], 0, c);
+            CHECK(got == mean[c % 3] && invstd == 0, "column %zu: mean %g, invstd %g", c, got, invstd);
+        }
+        problem_free(&p);
+    }
 }
 
 /* Sums that are exact in any order: small integers, which 16 bits hold too, a power of two of them in each block. mean

@@ -298,12 +298,42 @@ CASE(exchange, wrong_messages)
                 }
 }
 
+/* Counts that a round does not want may be anything. */
+static void spoil_unwanted_counts(struct mail *mail, void *context)
+{
+    const struct spread *const s = context;
+    const bn_round round = bn_round_of(s->count, mail->round);
+    if (mail->from) return;
+    for (size_t i = 0; i < 2; i++) {
+        if (!round.whole) set_word(mail, 2 + i, 3);
+        if (!round.part) set_word(mail, 4 + i, 3);
+    }
+}
+
+CASE(exchange, unwanted_counts_do_not_matter)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 0, 3);
+    for (int count = 2; count <= 9; count++) {
+        struct spread s = spread_make(&d, count, true);
+        const bn_sums expected = in_one_process(&s, BN_MOMENTS);
+        describe("%d ranks", count);
+        run(&s, false, spoil_unwanted_counts, &s);
+        for (int r = 0; r < count; r++) {
+            CHECK(s.statuses[r] == BNORM_OK, "rank %d: %s", r, bnorm_status_string(s.statuses[r]));
+            if (s.statuses[r] == BNORM_OK) check_same_sums(&s, BN_MOMENTS, s.wholes[r], expected);
+            destroy(BN_MOMENTS, s.wholes[r]);
+        }
+        destroy(BN_MOMENTS, expected);
+        spread_free(&s);
+    }
+}
+
 /* A rank without memory says so in a message that needs none, and goes on. */
 CASE(exchange, out_of_memory)
 {
     const bnorm_desc d = bnorm_matrix(BNORM_F32, 0, 2);
     const float x[] = {1, 2, 3, 4};
-    bn_agreement a = bn_agreement_begin(2, 0, BNORM_OK, 1, 1);
+    bn_agreement a = bn_agreement_begin(2, 0, BNORM_OK, 1, &d, 2);
     size_t size = 0;
 
     bn_agreement_heard(&a, 0, &a.said, sizeof a.said, BNORM_OK);

@@ -27,8 +27,9 @@
  * section 3). dy is taken after the activation's own gradient.
  *
  * Sums are taken in double, by blocks of rows that are merged in a fixed tree, so a call gives the same bits for any
- * number of threads, any instruction set, any stride and any alignment. A NaN or Inf stays in its feature. Elements of
- * 16 bits are computed in float and rounded once, to nearest even.
+ * number of threads, any instruction set, any stride and any alignment; but that a NaN is a NaN, whatever its sign and
+ * payload. A NaN or Inf stays in its feature. Elements of 16 bits are computed in float and rounded once, to nearest
+ * even.
  *
  * Built in this version: all dtypes, both layouts, BNORM_IDENTITY. The other activations, residual and dresidual are
  * declared, and answer BNORM_UNSUPPORTED.

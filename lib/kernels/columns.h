@@ -4,7 +4,7 @@
 BN_INLINE double merged_m2(double m2, double other_m2, double between)
 {
     const double sum = m2 + other_m2;
-    return sum + ((sum <= DBL_MAX ? lost_by(m2, other_m2, sum) : 0) + between);
+    return with_lost(sum, lost_by(m2, other_m2, sum) + between);
 }
 
 static void merge_equals(size_t columns, double n, double *restrict mean, double *restrict m2,
@@ -36,7 +36,7 @@ static void merge_moments(size_t columns, double n, double *restrict mean, doubl
         const double d = to - from, lost = lost_by(to, -from, d), square = d * d;
         const double d1 = upper(d), d2 = (d - d1) + lost, step = d1 * weight1, sum = from + step;
         mean[j] = sum + (lost_by(from, step, sum) + (d1 * weight2 + d2 * weight));
-        m2[j] = merged_m2(m2[j], other_m2[j], (square + (square <= DBL_MAX ? 2 * d * lost : 0)) * spread);
+        m2[j] = merged_m2(m2[j], other_m2[j], with_lost(square, 2 * d * lost) * spread);
     }
 }
 

@@ -25,8 +25,8 @@ BN_INLINE double lost_by(double a, double b, double sum)
     return (a - (sum - added)) + (b - added);
 }
 
-/* Adds x to s, and to lost what that addition loses; where abs(x) is above abs(s) all but half an ulp of x. Dekker, as
- * above. */
+/* Adds x to s, and to lost what that addition loses; where abs(x) is above abs(s) all but half an ulp of x. Fewer
+ * operations than lost_by, for what is done once a value. Dekker, as above. */
 BN_INLINE void add_keeping(vd *s, vd *lost, vd x)
 {
     const vd sum = *s + x;
@@ -34,9 +34,13 @@ BN_INLINE void add_keeping(vd *s, vd *lost, vd x)
     *s = sum;
 }
 
-/* (sum + lost) / n, rounded once; exact where it is a number. share: 1 / n. */
+/* sum + lost, or a sum that has overflowed. */
+BN_INLINE double with_lost(double sum, double lost) { return isfinite(sum) ? sum + lost : sum; }
+
+/* (sum + lost) / n, rounded once, but for a sum that cancels to its last places; exact where it is a number. share:
+ * 1 / n. */
 BN_INLINE double quotient(double sum, double lost, double n, double share)
 {
-    const double about = (sum + lost) * share;
-    return about + (rest_of(sum, about, n) + lost) * share;
+    const double about = with_lost(sum, lost) * share;
+    return with_lost(about, (rest_of(sum, about, n) + lost) * share);
 }

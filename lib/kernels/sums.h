@@ -276,17 +276,17 @@ BN_INLINE void add_run(int what, source a, size_t from, size_t to, lead l, lead 
     if (i < to) add_along(what, moved_by(a, 0, i), to - i, pivot, s, q);
 }
 
-/* Adds sums, and begins them again from 0. */
-BN_INLINE void hand_over(int what, vd *part_s, vd *part_q, vd *s, vd *q)
+/* Adds the sums of lanes to s and q, and begins them again from 0. */
+BN_INLINE void hand_over(int what, vd *part_s, vd *part_q, double *s, double *q)
 {
+    double other_s[BN_LANES], other_q[BN_LANES];
+
     for (size_t k = 0; k < ACROSS; k++) {
-        if (is_kept(what))
-            add_keeping(s + k, q + k, part_s[k]);
-        else
-            s[k] += part_s[k];
-        q[k] += part_q[k];
+        vd_store(other_s + k * VD, part_s[k]);
+        vd_store(other_q + k * VD, part_q[k]);
         part_s[k] = part_q[k] = vd_zero();
     }
+    for (size_t i = 0; i < BN_LANES; i++) add_sums(what, s + i, q + i, other_s[i], other_q[i]);
 }
 
 BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
@@ -297,8 +297,8 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 
     for (size_t c = 0; c < t->columns; c++) {
         const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
-        vd part_s[ACROSS] = {0}, part_q[ACROSS] = {0}, whole_s[ACROSS] = {0}, whole_q[ACROSS] = {0};
-        double lanes_s[BN_LANES], lanes_q[BN_LANES];
+        vd part_s[ACROSS] = {0}, part_q[ACROSS] = {0};
+        double lanes_s[BN_LANES] = {0}, lanes_q[BN_LANES] = {0};
 
         for (size_t r = 0; r < t->rows;) {
             const size_t end = r + rows_together < t->rows ? r + rows_together : t->rows;
@@ -306,13 +306,9 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
                 const size_t to = from + PART < t->run ? from + PART : t->run;
                 for (size_t i = r; i < end; i++)
                     add_run(what, moved_by(a, i, c * t->pitch), from, to, l, l_dy, p, part_s, part_q);
-                hand_over(what, part_s, part_q, whole_s, whole_q);
+                hand_over(what, part_s, part_q, lanes_s, lanes_q);
             }
             r = end;
-        }
-        for (size_t k = 0; k < ACROSS; k++) {
-            vd_store(lanes_s + k * VD, whole_s[k]);
-            vd_store(lanes_q + k * VD, whole_q[k]);
         }
         fold(what, lanes_s, lanes_q, BN_LANES, 1);
         s[c] = lanes_s[0];
@@ -326,7 +322,8 @@ enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
 
 static bool in_columns(const bn_tile *t) { return t->run == t->pitch && t->run <= BN_SHORT_RUN; }
 
-/* Sums of a tile. s and q have room for a column each; pivot is spread where the tile is summed in columns. */
+/* Sums of a tile. Where it is summed in columns, s and q have room for one of each lane and of each value of a run, in
+ * whole vectors, and pivot is spread likewise. */
 BN_INLINE void add_tile(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
     if (in_columns(t))
@@ -340,51 +337,47 @@ BN_INLINE void add_tile(int what, const bn_tile *t, source a, const double *pivo
  * invstd of float is 2^-30. */
 static const double cancels = 0x1p10;
 
-/* As wide as a double: a vector of these is one comparison. */
-BN_INLINE int64_t all_ones_if(bool is) { return is ? -1 : 0; }
-
 BN_INLINE bool any_cancelled(const double *m2, size_t columns)
 {
-    int64_t any = 0;
-    for (size_t j = 0; j < columns; j++) any |= all_ones_if(m2[j] < 0);
+    int64_t any = 0; /* as wide as a double: a vector of these is one comparison */
+    for (size_t j = 0; j < columns; j++) any |= m2[j] < 0 ? -1 : 0;
     return any != 0;
 }
 
-BN_INLINE bool any_overflowed(const double *mean, size_t columns)
-{
-    int64_t any = 0;
-    for (size_t j = 0; j < columns; j++) any |= all_ones_if(!isfinite(mean[j]));
-    return any != 0;
-}
-
-/* Sums whose mean overflows, of values that may be finite. */
+/* Of doubles whose sum overflows. Scaled, only a NaN or an infinity can make it so: that is the mean then. */
 static double mean_of_large(const bn_tile *t, const stored *x, size_t stride, double share)
 {
     double sum = 0, lost = 0;
-    for (size_t r = 0; r < t->rows; r++)
+    for (size_t r = 0; r < t->rows && !isnan(sum); r++)
         for (size_t i = 0; i < t->run; i++)
             add_sums(SUM, &sum, &lost, x_widen_part(x + r * stride + i, 1)[0] * 0x1p-100, 0);
     return quotient(sum, lost, (double)(t->rows * t->run), share) * 0x1p100;
 }
 
 /* Sums a group of columns again, around the mean: those where m2 is below 0. Their mean is put right first, so that of
- * a constant column it is the constant, and m2 is 0. lost is NULL where additions lose nothing to speak of. */
-static void sum_again(const bn_tile *t, const stored *x, size_t stride, const double *sum, const double *lost,
+ * a constant column it is the constant, and m2 is 0. What the mean is off by for being a double is taken off m2. */
+static void sum_again(const bn_tile *t, const stored *x, size_t stride, const double *sum, const double *losses,
                       double *mean, double *m2)
 {
     const double n = (double)(t->rows * t->run), share = 1 / n;
-    double pivot[BN_LANES_MOST], s[BN_LANES_MOST], q[BN_LANES_MOST];
+    double pivot[BN_LANES_MOST], lost[BN_GROUP], s[BN_LANES_MOST], q[BN_LANES_MOST];
+    int64_t overflowed = 0;
 
-    for (size_t j = 0; j < t->columns; j++)
-        mean[j] = m2[j] < 0 ? quotient(sum[j], lost ? lost[j] : 0, n, share) : mean[j];
-    if (any_overflowed(mean, t->columns))
-        for (size_t j = 0; j < t->columns; j++)
-            if (!isfinite(mean[j])) mean[j] = mean_of_large(t, x + j * t->pitch, stride, share);
+    for (size_t j = 0; j < t->columns; j++) {
+        lost[j] = BN_EXACT_SQUARES ? 0 : losses[j]; /* what additions of floats lose is not worth the keeping */
+        mean[j] = m2[j] < 0 ? quotient(sum[j], lost[j], n, share) : mean[j];
+        overflowed |= isfinite(mean[j]) ? 0 : -1;
+    }
+    for (size_t j = 0; !BN_EXACT_SQUARES && overflowed && j < t->columns; j++)
+        if (!isfinite(mean[j])) mean[j] = mean_of_large(t, x + j * t->pitch, stride, share);
     memcpy(pivot, mean, t->columns * sizeof *mean);
     if (in_columns(t)) spread(pivot, t);
     add_tile(AROUND, t, (source){x, x, stride, stride}, pivot, s, q);
-    for (size_t j = 0; j < t->columns; j++)
-        if (m2[j] < 0) m2[j] = s[j] <= DBL_MAX ? s[j] + q[j] : s[j];
+    for (size_t j = 0; j < t->columns; j++) {
+        const double off = isfinite(sum[j]) ? rest_of(sum[j], mean[j], n) + lost[j] : 0;
+        const double rest = with_lost(s[j], q[j] - off * (off * share));
+        if (m2[j] < 0) m2[j] = rest < 0 ? 0 : rest;
+    }
 }
 
 /* Where squares are exact, one trip does unless a column cancels; where they are not, it finds the mean, and every
@@ -406,7 +399,7 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
         bn_tile some = *t;
         some.columns = t->columns - j < group ? t->columns - j : group;
         if (any_cancelled(m2 + j, some.columns))
-            sum_again(&some, x + j * t->pitch, stride, s + j, BN_EXACT_SQUARES ? NULL : q + j, mean + j, m2 + j);
+            sum_again(&some, x + j * t->pitch, stride, s + j, q + j, mean + j, m2 + j);
     }
 }
 

@@ -1,11 +1,21 @@
 #include "mpi/agreement.h"
 
-bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64_t hash, size_t blocks)
+/* The last need not be full. */
+static size_t blocks_of(size_t rows, size_t block) { return rows / block + (rows % block != 0); }
+
+bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64_t hash, const bnorm_desc *desc,
+                                size_t rows)
 {
-    return (bn_agreement){.ranks = ranks,
-                          .rank = rank,
-                          .rounds = bn_rounds(ranks),
-                          .said = {.status = status, .hash = hash, .blocks.whole.tail = blocks}};
+    bn_agreement a = {.ranks = ranks, .rank = rank, .rounds = bn_rounds(ranks), .most = UINT64_MAX};
+    size_t block = 1;
+    if (status == BNORM_OK) status = bnorm_block_rows(desc, &block);
+    a.said.status = status;
+    a.said.hash = hash;
+    if (status == BNORM_OK && desc->spatial > 0) {
+        a.most = blocks_of(PTRDIFF_MAX / desc->spatial, block);
+        a.said.blocks.whole.tail = blocks_of(rows, block);
+    }
+    return a;
 }
 
 /* Too many stay too many. */
@@ -22,10 +32,11 @@ static void take(bn_agreement *a, int round, const bn_counts *heard)
 {
     const bn_round what = bn_round_of(a->ranks, round);
     const bool beyond = (unsigned)a->rank + (1u << round) >= (unsigned)a->ranks;
+    const bn_blocks none = {0, 0}, part = what.part ? heard->part : none;
     bn_counts *const held = &a->said.blocks;
 
-    if (what.grows) held->part = follow(held->whole, heard->part, beyond);
-    held->whole = follow(held->whole, what.whole ? heard->whole : heard->part, beyond);
+    if (what.grows) held->part = follow(held->whole, part, beyond);
+    held->whole = follow(held->whole, what.whole ? heard->whole : part, beyond);
     a->after[round] = *held;
 }
 
@@ -46,11 +57,11 @@ void bn_agreement_heard(bn_agreement *a, int round, const void *message, size_t 
     a->said.status = bn_worse((bnorm_status)a->said.status, status);
 }
 
-bnorm_status bn_agreement_end(const bn_agreement *a, uint64_t most)
+bnorm_status bn_agreement_end(const bn_agreement *a)
 {
     const bn_blocks all = a->said.blocks.whole;
     if (a->said.status != BNORM_OK) return (bnorm_status)a->said.status;
-    return add(all.tail, all.head) > most ? BNORM_OVERFLOW : BNORM_OK;
+    return add(all.tail, all.head) > a->most ? BNORM_OVERFLOW : BNORM_OK;
 }
 
 size_t bn_agreement_first(const bn_agreement *a) { return a->said.blocks.whole.head; }

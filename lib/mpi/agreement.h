@@ -23,19 +23,22 @@ typedef struct bn_agreement_words {
 
 typedef struct bn_agreement {
     int ranks, rank, rounds;
+    uint64_t most;              /* blocks that a batch may have */
     bn_agreement_words said;    /* the next message */
     bn_counts after[BN_ROUNDS]; /* each round */
 } bn_agreement;
 
-/* This rank's status, a hash of what must be the same on all, and how many blocks it has. */
-bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64_t hash, size_t blocks);
+/* This rank's status, a hash of what must be the same on all, and its rows: batch entries. Where something is wrong,
+ * desc is not looked at. */
+bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64_t hash, const bnorm_desc *desc,
+                                size_t rows);
 
 /* Takes what came of a.said in a round; where nothing did, message is NULL, and status says why. */
 void bn_agreement_heard(bn_agreement *a, int round, const void *message, size_t size, bnorm_status status);
 
-/* After the last round: the first status of all, BNORM_MISMATCH where hashes differ, BNORM_OVERFLOW where all ranks
- * together have more than `most` blocks. */
-bnorm_status bn_agreement_end(const bn_agreement *a, uint64_t most);
+/* After the last round: the first status of all, BNORM_MISMATCH where hashes differ, BNORM_OVERFLOW where the whole
+ * batch is too large. */
+bnorm_status bn_agreement_end(const bn_agreement *a);
 
 /* If all is well: the number of this rank's first block. */
 size_t bn_agreement_first(const bn_agreement *a);

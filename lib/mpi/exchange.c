@@ -61,12 +61,7 @@ static bnorm_status merge_span(const bn_exchange *e, const bn_span *s, const bn_
 bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const bn_agreement *agreement, bn_sums own,
                               bnorm_status status)
 {
-    bn_exchange e = {.kind = kind,
-                     .desc = desc,
-                     .agreement = agreement,
-                     .rounds = agreement->rounds,
-                     .whole.tail = own,
-                     .status = status};
+    bn_exchange e = {.kind = kind, .desc = desc, .agreement = agreement, .whole.tail = own, .status = status};
     if (status == BNORM_OK) e.status = create(&e, &e.whole.head, 0);
     return e;
 }
@@ -134,7 +129,7 @@ static bnorm_status take(const bn_exchange *e, bn_sums s, size_t next_block, mes
 {
     size_t size = m->left;
     const bnorm_status status = read_nodes(e, s, next_block, m->bytes, &size);
-    if (status != BNORM_OK) return status;
+    if (status != BNORM_OK) return status == BNORM_NO_MEMORY ? status : BNORM_CORRUPT; /* counts were no truth either */
     m->bytes += size;
     m->left -= size;
     return BNORM_OK;

@@ -25,7 +25,6 @@ typedef struct bn_exchange {
     bn_kind kind;
     const bnorm_desc *desc;
     const bn_agreement *agreement;
-    int rounds;
     bn_span whole, part;
     uint64_t status; /* of this rank, or of one that it heard of */
     char *bytes;     /* the last message */

@@ -32,19 +32,12 @@ static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
 
 enum { CREATE, TRAINING, BACKWARD };
 
-/* Rows, counted in blocks, of which the last need not be full. */
-static size_t blocks_of(const bnorm_desc *desc, size_t rows)
-{
-    size_t block = 1;
-    return bnorm_block_rows(desc, &block) == BNORM_OK ? rows / block + (rows % block != 0) : 0;
-}
-
 /* The first exchange: whether all are well, and where each rank's part begins. */
 static bn_agreement agree(bn_link *link, bnorm_status *status, const bnorm_desc *desc, uint64_t what)
 {
-    const bool well = *status == BNORM_OK, any = well && what != CREATE && desc->spatial > 0;
-    bn_agreement a = bn_agreement_begin(link->ranks, link->rank, *status, well ? hash_of(desc, what) : 0,
-                                        any ? blocks_of(desc, desc->batch) : 0);
+    const bool well = *status == BNORM_OK;
+    bn_agreement a = bn_agreement_begin(link->ranks, link->rank, *status, well ? hash_of(desc, what) : 0, desc,
+                                        well && what != CREATE ? desc->batch : 0);
     for (int round = 0; round < a.rounds; round++) {
         size_t heard_size;
         bnorm_status s;
@@ -52,7 +45,7 @@ static bn_agreement agree(bn_link *link, bnorm_status *status, const bnorm_desc 
         bn_agreement_heard(&a, round, heard, heard_size, s);
         free(heard);
     }
-    *status = bn_agreement_end(&a, any ? blocks_of(desc, PTRDIFF_MAX / desc->spatial) : UINT64_MAX);
+    *status = bn_agreement_end(&a);
     return a;
 }
 
@@ -62,7 +55,7 @@ static bnorm_status exchange(const bn_agreement *a, bn_link *link, bn_kind kind,
                              bnorm_status status, bn_sums *whole)
 {
     bn_exchange e = bn_exchange_begin(kind, desc, a, own, status);
-    for (int round = 0; round < e.rounds; round++) {
+    for (int round = 0; round < a->rounds; round++) {
         size_t size, heard_size;
         const void *const message = bn_exchange_message(&e, round, bn_message_most, &size);
         bnorm_status s;

@@ -362,6 +362,17 @@ static void check_order(bnorm_dtype type, enum operation operation, const struct
     CHECK(k <= proven, "k is %.3f, proven is %g", k, proven);
 }
 
+/* A part of a long run that is larger than the parts before it: what they hold must not be lost. */
+static void check_parts_of_runs(void)
+{
+    const double e = 0x1p-53 * (1 + 0x1p-30);
+    const double values[BLOCK_MOST] = {[0] = e, [1024] = e, [1088] = 1 + 0x1p-51, [1104] = e, [1120] = e};
+    describe("parts of a long run");
+    const double k = k_of_sum(BNORM_F64, TRAINING, (struct shape){1, 1, 2023}, values);
+    printf("f64  parts of a long run: k of the mean is %.2f, proven %g\n", k, proven_mean_f64);
+    CHECK(k <= proven_mean_f64, "k is %.3f", k);
+}
+
 /* A value that a chain of additions rounds the same way again and again, 12 of 48 times by a whole unit; one of another
  * size keeps the column from being constant. And one among zeros: a mean of the others' differences from the first mean
  * would be worse than that mean. */
@@ -493,6 +504,7 @@ int main(int argc, char **argv)
         check_to_the_bit(all_types[t]);
         check_short_part_first(all_types[t]);
         check_merge_of_many(all_types[t]);
+        if (all_types[t] == BNORM_F64) check_parts_of_runs();
         for (size_t o = 0; o < LENGTH(orders) && t < 2; o++) {
             if (all_types[t] == BNORM_F64) check_order(all_types[t], BACKWARD, &orders[o]);
             check_order(all_types[t], TRAINING, &orders[o]);

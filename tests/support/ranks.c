@@ -71,18 +71,15 @@ void ranks_run(const struct ranks *ranks, bnorm_status *statuses, bn_sums *whole
     bn_agreement *const a = room(n, sizeof *a);
     bn_exchange *const e = room(n, sizeof *e);
     struct speaker *const speakers = room(n, sizeof *speakers);
-    size_t block;
-    if (bnorm_block_rows(ranks->desc, &block) != BNORM_OK) abort();
 
     for (int r = 0; r < ranks->count; r++) {
-        a[r] =
-            bn_agreement_begin(ranks->count, r, statuses[r], 1, ranks->rows[r] / block + (ranks->rows[r] % block != 0));
+        a[r] = bn_agreement_begin(ranks->count, r, statuses[r], 1, ranks->desc, ranks->rows[r]);
         speakers[r].agreement = &a[r];
     }
     run_rounds(ranks, speakers);
     for (int r = 0; r < ranks->count; r++) {
         bn_sums own = {NULL};
-        bnorm_status s = bn_agreement_end(&a[r], PTRDIFF_MAX / ranks->desc->spatial / block);
+        bnorm_status s = bn_agreement_end(&a[r]);
         if (s == BNORM_OK) s = sum_part(ranks, r, bn_agreement_first(&a[r]), &own);
         e[r] = bn_exchange_begin(ranks->dy ? BN_GRADIENT_SUMS : BN_MOMENTS, ranks->desc, &a[r], own, s);
         speakers[r].exchange = &e[r];
