@@ -81,9 +81,9 @@ double ulp(bnorm_dtype type, double value)
     return value == 0 || distance < least_subnormal(type) ? least_subnormal(type) : distance;
 }
 
-/* fixed + k * unit. */
+/* fixed + k * unit; of doubles that underflow these may be less than a double can be. */
 struct bound {
-    double fixed, unit;
+    wide fixed, unit;
 };
 
 /* The worst of one column: what is reported if it breaks its bound. */
@@ -95,15 +95,15 @@ struct seen {
 
 static void see(struct seen *seen, size_t row, double got, wide exact, struct bound b)
 {
-    const double error = (double)wide_abs(got - exact), bound = b.fixed + k * b.unit;
-    double share = error <= bound ? (bound > 0 ? error / bound : 0) : error / bound;
+    const wide error = wide_abs(got - exact), bound = b.fixed + k * b.unit;
+    double share = error == 0 ? 0 : (double)(error / bound);
     if (!(share >= 0)) share = HUGE_VAL; /* NaN */
-    if (error > b.fixed) seen->used.k = fmax(seen->used.k, (error - b.fixed) / b.unit);
+    if (error > b.fixed) seen->used.k = fmax(seen->used.k, (double)((error - b.fixed) / b.unit));
     if (share < seen->used.share) return;
     seen->used.share = share;
     seen->got = got;
     seen->exact = (double)exact;
-    seen->bound = bound;
+    seen->bound = (double)bound;
     seen->row = row;
 }
 
@@ -263,8 +263,8 @@ static void check_dx(const struct problem *p, size_t c, const double *x, const d
         const double xhat = fabs((double)((x[m] - mean) * invstd));
         const double roundings = fabs(dy[m]) + mean_dy + xhat * mean_dy_xhat;
         const double sums = mean_abs_dy + xhat * mean_abs_dy_xhat; /* their factors, 8 and k, are the same */
-        const struct bound bound = {0.5 * least_subnormal(p->desc.dtype == BNORM_F64 ? BNORM_F64 : BNORM_F32),
-                                    u * factor * (roundings + sums)};
+        const struct bound bound = {least_subnormal(p->desc.dtype == BNORM_F64 ? BNORM_F64 : BNORM_F32) / (wide)2,
+                                    (wide)u * factor * (roundings + sums)};
         see_element(&seen, p->desc.dtype, m, array_get(&p->arrays[p->dx], m, c),
                     reference_dx(x[m], dy[m], p->count, mean, invstd, gamma, g), bound);
     }
