@@ -182,7 +182,7 @@ bnorm_status bnorm_mpi_layer_create(bnorm_mpi_layer **layer, const bnorm_desc *d
     bnorm_status s = bn_link_of(comm, &link);
     if (s != BNORM_OK) return s;
     s = layer ? create_local(&l, desc, comm) : BNORM_NULL;
-    agree(link, &s, l ? &l->desc : NULL, CREATE);
+    agree(link, &s, desc, CREATE);
     if (s == BNORM_OK)
         *layer = l; /* NOLINT(clang-analyzer-core.NullDereference): ranks do not agree on BNORM_OK without it */
     else
