@@ -6,7 +6,7 @@ static size_t blocks_of(size_t rows, size_t block) { return rows / block + (rows
 bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64_t hash, const bnorm_desc *desc,
                                 size_t rows)
 {
-    bn_agreement a = {.ranks = ranks, .rank = rank, .rounds = bn_rounds(ranks), .most = UINT64_MAX};
+    bn_agreement a = {.ranks = ranks, .rank = rank, .most = UINT64_MAX};
     size_t block = 1;
     if (status == BNORM_OK) status = bnorm_block_rows(desc, &block);
     a.said.status = status;

@@ -22,7 +22,7 @@ typedef struct bn_agreement_words {
 } bn_agreement_words;
 
 typedef struct bn_agreement {
-    int ranks, rank, rounds;
+    int ranks, rank;
     uint64_t most;              /* blocks that a batch may have */
     bn_agreement_words said;    /* the next message */
     bn_counts after[BN_ROUNDS]; /* each round */

@@ -129,7 +129,8 @@ static bnorm_status take(const bn_exchange *e, bn_sums s, size_t next_block, mes
 {
     size_t size = m->left;
     const bnorm_status status = read_nodes(e, s, next_block, m->bytes, &size);
-    if (status != BNORM_OK) return status == BNORM_NO_MEMORY ? status : BNORM_CORRUPT; /* counts were no truth either */
+    /* Whatever else is wrong: these nodes are not the blocks that were agreed on. */
+    if (status != BNORM_OK) return status == BNORM_NO_MEMORY ? status : BNORM_CORRUPT;
     m->bytes += size;
     m->left -= size;
     return BNORM_OK;

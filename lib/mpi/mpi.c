@@ -38,7 +38,7 @@ static bn_agreement agree(bn_link *link, bnorm_status *status, const bnorm_desc 
     const bool well = *status == BNORM_OK;
     bn_agreement a = bn_agreement_begin(link->ranks, link->rank, *status, well ? hash_of(desc, what) : 0, desc,
                                         well && what != CREATE ? desc->batch : 0);
-    for (int round = 0; round < a.rounds; round++) {
+    for (int round = 0; round < bn_rounds(link->ranks); round++) {
         size_t heard_size;
         bnorm_status s;
         void *const heard = bn_link_swap(link, round, &a.said, sizeof a.said, &heard_size, &s);
@@ -55,7 +55,7 @@ static bnorm_status exchange(const bn_agreement *a, bn_link *link, bn_kind kind,
                              bnorm_status status, bn_sums *whole)
 {
     bn_exchange e = bn_exchange_begin(kind, desc, a, own, status);
-    for (int round = 0; round < a->rounds; round++) {
+    for (int round = 0; round < bn_rounds(link->ranks); round++) {
         size_t size, heard_size;
         const void *const message = bn_exchange_message(&e, round, bn_message_most, &size);
         bnorm_status s;
