@@ -297,9 +297,14 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 
     for (size_t c = 0; c < t->columns; c++) {
         const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
-        vd part_s[ACROSS] = {0}, part_q[ACROSS] = {0};
-        double lanes_s[BN_LANES] = {0}, lanes_q[BN_LANES] = {0};
+        vd part_s[ACROSS], part_q[ACROSS];
+        double lanes_s[BN_LANES], lanes_q[BN_LANES];
 
+        for (size_t k = 0; k < ACROSS; k++) {
+            part_s[k] = part_q[k] = vd_zero();
+            vd_store(lanes_s + k * VD, vd_zero());
+            vd_store(lanes_q + k * VD, vd_zero());
+        }
         for (size_t r = 0; r < t->rows;) {
             const size_t end = r + rows_together < t->rows ? r + rows_together : t->rows;
             for (size_t from = 0; from < t->run; from += PART) {
