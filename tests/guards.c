@@ -230,7 +230,7 @@ static bool streams(const bnorm_desc *d)
 {
     const bn_plan plan =
         bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, type_size(d->dtype));
-    return bn_schedule_make(&plan, type_size(d->dtype), 2, false, d->threads).stream;
+    return bn_schedule_make(&plan, type_size(d->dtype), 2, false, true, d->threads).stream;
 }
 
 static void check_shape(struct slot *slots, const bnorm_desc *d, bool in_place, bool each)

@@ -194,7 +194,7 @@ static bool streams(const bnorm_desc *d)
 {
     const bn_plan plan =
         bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, type_size(d->dtype));
-    return bn_schedule_make(&plan, type_size(d->dtype), 2, false, 1).stream;
+    return bn_schedule_make(&plan, type_size(d->dtype), 2, false, true, 1).stream;
 }
 
 static void check_table(const char *name, const struct row *rows, size_t count, finder *find, bool special)

@@ -60,7 +60,8 @@ static void normalise(const bn_work *w, bn_block block, size_t column, const bn_
 
 static void forward(const bn_work *w, const bn_operation *operation)
 {
-    const bn_schedule s = bn_schedule_make(&w->plan, w->value, 2, w->buffers->y == w->buffers->x, w->desc->threads);
+    const bool in_place = w->buffers->y == w->buffers->x, two_trips = operation->block && operation->elements;
+    const bn_schedule s = bn_schedule_make(&w->plan, w->value, 2, in_place, two_trips, w->desc->threads);
     bn_walk(w, operation, &s);
 }
 

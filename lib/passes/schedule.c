@@ -114,7 +114,7 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
     return group;
 }
 
-bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in_place, int asked)
+bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in_place, bool two_trips, int asked)
 {
     const size_t bytes = p->values * p->columns * value * (size_t)arrays, reads = (size_t)arrays - 1;
     bn_schedule s = {.threads = threads_worth(p, value, bytes, asked),
@@ -122,7 +122,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in
                      .strip = p->columns};
     const size_t threads = (size_t)s.threads;
 
-    s.resident = bn_schedule_resident(p, value) || worth_residing(p, value, reads, threads);
+    s.resident = bn_schedule_resident(p, value) || (two_trips && worth_residing(p, value, reads, threads));
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {

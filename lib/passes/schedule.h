@@ -25,7 +25,9 @@ size_t bn_strip_values(size_t value);
 /* Whether the shape is walked by resident strips. A matter of the shape alone, so that the workspace is too. */
 bool bn_schedule_resident(const bn_plan *plan, size_t value);
 
-/* arrays: how many of the size of x are read and written. in_place: what is written was read. */
-bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, int arrays, bool in_place, int threads_asked);
+/* arrays: how many of the size of x are read and written. in_place: what is written was read. two_trips: what
+ * the first reads the second reads again. */
+bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, int arrays, bool in_place, bool two_trips,
+                             int threads_asked);
 
 #endif
