@@ -123,10 +123,10 @@ static void search(struct search *s)
 /* Ends with the largest team, which tests/long/sameness reads. */
 static void note_teams(const char *what)
 {
-    char text[256];
+    char text[(TEAMS + 1) * 16];
     size_t length = 0;
     int largest = 0;
-    for (int team = 1; team <= TEAMS && length < sizeof text; team++)
+    for (int team = 1; team <= TEAMS; team++)
         if (calls_on[team] > 0) {
             length += (size_t)snprintf(text + length, sizeof text - length, " %d on %d,", calls_on[team], team);
             largest = team;
