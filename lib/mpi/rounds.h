@@ -38,8 +38,8 @@ typedef struct bn_round {
 
 static inline bn_round bn_round_of(int ranks, int round)
 {
-    const unsigned known = 1u << round, wanted = (unsigned)ranks - (1u << (bn_rounds(ranks) - 1));
-    const bool last = round == bn_rounds(ranks) - 1, whole = !last || wanted == known;
+    const unsigned known = 1u << round, wanted = (unsigned)ranks - (1u << bn_rounds(ranks) >> 1);
+    const bool last = 2 * known >= (unsigned)ranks, whole = !last || wanted == known;
     const bool grows = !last && (wanted & known) != 0;
     const unsigned part_count = wanted & (known - 1);
     return (bn_round){whole, part_count > 0 && (grows || !whole), grows, whole ? known : wanted, part_count};
