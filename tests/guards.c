@@ -6,8 +6,6 @@
 #include "support/problem.h"
 #include "support/random.h"
 
-#include "passes/schedule.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -224,13 +222,6 @@ static void check_places(struct slot *slots, struct problem *p, int operation, b
     for (int side = 0; side < SIDES; side++)
         for (size_t gap = 0; gap < in_line; gap += each ? 1 : gap == 0 ? other : in_line)
             check_place(slots, p, operation, (enum side)side, gap);
-}
-
-static bool streams(const bnorm_desc *d)
-{
-    const bn_plan plan =
-        bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, type_size(d->dtype));
-    return bn_schedule_make(&plan, type_size(d->dtype), 2, false, true, d->threads).stream;
 }
 
 static void check_shape(struct slot *slots, const bnorm_desc *d, bool in_place, bool each)

@@ -8,12 +8,12 @@
  *     flushing, downward, upward, to_zero_flushing     the control word in which each call is made
  *
  * A row that differs is printed as it would stand in hashes.h. */
+#include "support/cache.h"
 #include "support/check.h"
 #include "support/control_word.h"
 #include "support/variant.h"
 
 #include "parallel/parallel.h"
-#include "passes/schedule.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -187,14 +187,6 @@ static void check_row(const struct table *t, const struct row *expected, const u
         same = same && found[i] == expected->of[type];
     }
     if (!same) print_row(t, &r);
-}
-
-/* Whether the walk of a whole batch writes past the cache on this machine. */
-static bool streams(const bnorm_desc *d)
-{
-    const bn_plan plan =
-        bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, type_size(d->dtype));
-    return bn_schedule_make(&plan, type_size(d->dtype), 2, false, true, 1).stream;
 }
 
 static void check_table(const char *name, const struct row *rows, size_t count, finder *find, bool special)

@@ -129,7 +129,7 @@ CASE(sameness, layouts_and_options)
         for (int l = 0; l < LAYOUTS; l++)
             for (size_t s = 0; s < LENGTH(last); s++) {
                 const size_t *const shape = l ? first[s] : last[s];
-                if (test_quick() && shape[0] * shape[1] * shape[2] > 10000) continue;
+                if (test_quick() && shape[0] * shape[1] * shape[2] > QUICK_VALUES) continue;
                 const bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], shape[0], shape[1], shape[2]);
                 const struct input input = variant_input(all_types[t], s);
                 const struct digests plain = variant_run(&d, &input, &(struct variant){.threads = 1});
@@ -168,7 +168,7 @@ CASE(sameness, control_word_of_the_caller)
     for (int t = 0; t < TYPES; t++)
         for (size_t s = 0; s < LENGTH(shapes); s++)
             for (int tiny = 0; tiny < 2; tiny++) {
-                if (test_quick() && shapes[s][0] * shapes[s][1] * shapes[s][2] > 10000) continue;
+                if (test_quick() && shapes[s][0] * shapes[s][1] * shapes[s][2] > QUICK_VALUES) continue;
                 const bnorm_layout layout = shapes[s][2] > 1 ? BNORM_CHANNELS_FIRST : BNORM_CHANNELS_LAST;
                 const bnorm_desc d = bnorm_image(all_types[t], layout, shapes[s][0], shapes[s][1], shapes[s][2]);
                 const double scale = tiny ? scales[all_types[t]] : 1;

@@ -95,7 +95,7 @@ CASE(strides, in_place)
             for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
                 for (size_t padding = 0; padding < 4; padding += 3)
                     for (int o = 0; o < OPERATIONS; o++) {
-                        if (test_quick() && shapes[s][0] * shapes[s][1] * shapes[s][2] > 10000) continue;
+                        if (test_quick() && shapes[s][0] * shapes[s][1] * shapes[s][2] > QUICK_VALUES) continue;
                         const bnorm_desc d =
                             bnorm_image(all_types[t], all_layouts[l], shapes[s][0], shapes[s][1], shapes[s][2]);
                         check_in_place(d, padding, s, o, &worst);

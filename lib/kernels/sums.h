@@ -297,7 +297,7 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 
     for (size_t c = 0; c < t->columns; c++) {
         const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
-        vd part_s[ACROSS], part_q[ACROSS];
+        vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
         double lanes_s[BN_LANES], lanes_q[BN_LANES];
 
         for (size_t k = 0; k < ACROSS; k++) {

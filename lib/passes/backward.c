@@ -59,9 +59,7 @@ static void input_gradient(const bn_work *w, bn_block block, size_t column, cons
 
 static void backward(const bn_work *w, const bn_operation *operation)
 {
-    const bool in_place = w->buffers->dx == w->buffers->dy, two_trips = operation->block && operation->elements;
-    const bn_schedule s = bn_schedule_make(&w->plan, w->value, 3, in_place, two_trips, w->desc->threads);
-    bn_walk(w, operation, &s);
+    bn_walk(w, operation, 3, w->buffers->dx == w->buffers->dy);
 }
 
 void bn_pass_backward(const bn_work *w)

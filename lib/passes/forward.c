@@ -60,9 +60,7 @@ static void normalise(const bn_work *w, bn_block block, size_t column, const bn_
 
 static void forward(const bn_work *w, const bn_operation *operation)
 {
-    const bool in_place = w->buffers->y == w->buffers->x, two_trips = operation->block && operation->elements;
-    const bn_schedule s = bn_schedule_make(&w->plan, w->value, 2, in_place, two_trips, w->desc->threads);
-    bn_walk(w, operation, &s);
+    bn_walk(w, operation, 2, w->buffers->y == w->buffers->x);
 }
 
 void bn_pass_training(const bn_work *w)

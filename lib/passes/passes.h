@@ -52,7 +52,8 @@ typedef struct bn_operation {
 /* Bytes of nodes that the walk wants in work->nodes, 0 where it wants none. */
 size_t bn_node_bytes(const bn_plan *plan, size_t value);
 
-void bn_walk(const bn_work *work, const bn_operation *operation, const bn_schedule *schedule);
+/* arrays: how many of the size of x are read and written. in_place: what is written was read. */
+void bn_walk(const bn_work *work, const bn_operation *operation, int arrays, bool in_place);
 
 /* The three calls. */
 void bn_pass_training(const bn_work *work);

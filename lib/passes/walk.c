@@ -200,10 +200,11 @@ size_t bn_node_bytes(const bn_plan *p, size_t value)
     return bn_schedule_resident(p, value) ? 0 : p->chunks * 2 * p->columns * sizeof(double);
 }
 
-void bn_walk(const bn_work *work, const bn_operation *operation, const bn_schedule *schedule)
+void bn_walk(const bn_work *work, const bn_operation *operation, int arrays, bool in_place)
 {
     const bn_plan *const p = &work->plan;
-    walk k = {work, operation, schedule, (p->columns + schedule->strip - 1) / schedule->strip,
-              (p->chunks + schedule->group - 1) / schedule->group};
-    bn_parallel(schedule->threads, schedule->resident ? resident : streamed, &k);
+    const bool two_trips = operation->block && operation->elements;
+    const bn_schedule s = bn_schedule_make(p, work->value, arrays, in_place, two_trips, work->desc->threads);
+    walk k = {work, operation, &s, (p->columns + s.strip - 1) / s.strip, (p->chunks + s.group - 1) / s.group};
+    bn_parallel(s.threads, s.resident ? resident : streamed, &k);
 }

@@ -1,5 +1,10 @@
 #include "cache.h"
 
+#include "type.h"
+
+#include "passes/schedule.h"
+#include "plan/plan.h"
+
 #include <stdatomic.h>
 
 static atomic_size_t pretended;
@@ -13,4 +18,11 @@ size_t __wrap_bn_last_level_cache(void)
 {
     const size_t bytes = atomic_load(&pretended);
     return bytes ? bytes : __real_bn_last_level_cache();
+}
+
+bool streams(const bnorm_desc *d)
+{
+    const size_t value = type_size(d->dtype);
+    const bn_plan plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value);
+    return bn_schedule_make(&plan, value, 2, false, true, 1).stream;
 }

@@ -35,6 +35,7 @@ uint64_t test_seed(void);
 
 /* BNORM_TEST_QUICK in the environment leaves out the large shapes: for emulators and valgrind. */
 bool test_quick(void);
+enum { QUICK_VALUES = 10000 }; /* what repeats one shape in many ways leaves out those of more */
 
 __attribute__((format(printf, 1, 2))) void describe(const char *format, ...);
 /* What a reader of a passing run should know: to stderr, or appended to the file that BNORM_TEST_NOTES names. */

@@ -164,7 +164,7 @@ static uint64_t hash_of_input(uint64_t all, bnorm_dtype type, bnorm_layout layou
         all = random_bits(all, hash_of(&d, input, variant));
     }
     for (size_t s = 0; s < (first ? LENGTH(first_shapes) : LENGTH(last_shapes)); s++) {
-        if (!large && shapes[s][0] * shapes[s][1] * (first ? shapes[s][2] : 1) > 10000) continue;
+        if (!large && shapes[s][0] * shapes[s][1] * (first ? shapes[s][2] : 1) > QUICK_VALUES) continue;
         const bnorm_desc d = bnorm_image(type, layout, shapes[s][0], shapes[s][1], shapes[s][2]);
         all = random_bits(all, hash_of(&d, input, variant));
     }
