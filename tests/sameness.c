@@ -8,6 +8,7 @@
 #include "parallel/parallel.h"
 #include "plan/plan.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -29,19 +30,14 @@ static size_t tiles_of(const bnorm_desc *desc)
     return plan.chunks * (plan.lanes > 1 ? 1 : plan.run > 1 ? desc->features : (desc->features + 63) / 64);
 }
 
-#ifdef _OPENMP
-static int team_of(const bnorm_desc *desc, enum operation operation, int threads)
+/* Of the calls since it was set: the smallest team that one had. */
+static int smallest_team;
+
+static void note_team(void (*body)(void *), void *argument)
 {
-    bnorm_desc d = *desc;
-    d.threads = threads;
-    struct problem p = problem_make(&d, 0);
-    problem_fill(&p, &(struct input){.pattern = RANDOM});
-    problem_fill_saved_statistics(&p);
-    CHECK(call(operation, &d, &p.buffers) == BNORM_OK, "%s", operation_name(operation));
-    problem_free(&p);
-    return bn_last_team();
+    body(argument);
+    if (bn_last_team() < smallest_team) smallest_team = bn_last_team();
 }
-#endif
 
 static void describe_image(const bnorm_desc *d, const char *more, size_t number)
 {
@@ -53,19 +49,19 @@ static void check_threads(const bnorm_desc *d, const struct input *input)
 {
     static const int threads[] = {2, 3, 5, 8, 16, 0};
     describe_image(d, "threads", 1);
-    const struct digests alone = variant_run(d, input, &(struct variant){.threads = 1});
     CHECK(tiles_of(d) >= 4, "the plan has %zu tiles", tiles_of(d));
-#ifdef _OPENMP
-    for (int o = 0; o < OPERATIONS; o++) {
-        const int team = team_of(d, o, 2);
-        CHECK(team == 2, "%s ran on %d threads", operation_name(o), team);
-    }
-#endif
+    struct problem p = variant_prepare(d, input, &(struct variant){.threads = 1});
+    const struct digests alone = variant_call(&p, &(struct variant){.threads = 1});
     for (size_t i = 0; i < LENGTH(threads); i++) {
         describe_image(d, "threads", (size_t)threads[i]);
-        const struct digests several = variant_run(d, input, &(struct variant){.threads = threads[i]});
+        smallest_team = INT_MAX;
+        const struct digests several = variant_call(&p, &(struct variant){.threads = threads[i], .around = note_team});
         check_same(&alone, &several, "more threads");
+#ifdef _OPENMP
+        CHECK(threads[i] != 2 || smallest_team == 2, "a call ran on %d threads", smallest_team);
+#endif
     }
+    problem_free(&p);
 }
 
 /* Tall, wide, neither: split by rows, by columns, by both. Each has at least 4 tiles and is worth a second thread. */
@@ -148,12 +144,14 @@ CASE(sameness, repeated_calls)
     for (int l = 0; l < LAYOUTS; l++) {
         const bnorm_desc d = bnorm_image(BNORM_F32, all_layouts[l], 16, 24, 196);
         const struct input input = variant_input(BNORM_F32, 0);
-        const struct digests first = variant_run(&d, &input, &(struct variant){.threads = 2});
+        struct problem p = variant_prepare(&d, &input, &(struct variant){.threads = 2});
+        const struct digests first = variant_call(&p, &(struct variant){.threads = 2});
         for (int i = 0; i < 20; i++) {
             describe_image(&d, "call", (size_t)i);
-            const struct digests again = variant_run(&d, &input, &(struct variant){.threads = 2 + i % 3});
+            const struct digests again = variant_call(&p, &(struct variant){.threads = 2 + i % 3});
             check_same(&first, &again, "repeated");
         }
+        problem_free(&p);
     }
 }
 
@@ -173,15 +171,17 @@ CASE(sameness, control_word_of_the_caller)
                 const bnorm_desc d = bnorm_image(all_types[t], layout, shapes[s][0], shapes[s][1], shapes[s][2]);
                 const double scale = tiny ? scales[all_types[t]] : 1;
                 const struct input input = {.scale = scale, .dy_scale = scale};
-                const struct digests plain = variant_run(&d, &input, &(struct variant){.threads = 1});
+                struct problem p = variant_prepare(&d, &input, &(struct variant){.threads = 1});
+                const struct digests plain = variant_call(&p, &(struct variant){.threads = 1});
                 for (size_t i = 0; i < CONTROL_WORDS; i++)
                     for (int threads = 1; threads <= 2; threads++) {
                         describe("%zu x %zu x %zu %s, %s, %d threads, scale %g", d.batch, d.features, d.spatial,
                                  type_name(d.dtype), control_words[i].name, threads, input.scale);
                         const struct variant v = {.threads = threads, .around = control_words[i].around};
-                        const struct digests other = variant_run(&d, &input, &v);
+                        const struct digests other = variant_call(&p, &v);
                         check_same(&plain, &other, "control word");
                     }
+                problem_free(&p);
             }
 }
 
@@ -203,9 +203,11 @@ CASE(sameness, nested_region)
             const bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], 800, 16, 50);
             describe_image(&d, "threads", 4);
             const struct input input = variant_input(all_types[t], 0);
-            const struct digests plain = variant_run(&d, &input, &(struct variant){.threads = 1});
-            const struct digests inside = variant_run(&d, &input, &(struct variant){.threads = 4, .around = nested});
+            struct problem p = variant_prepare(&d, &input, &(struct variant){.threads = 1});
+            const struct digests plain = variant_call(&p, &(struct variant){.threads = 1});
+            const struct digests inside = variant_call(&p, &(struct variant){.threads = 4, .around = nested});
             check_same(&plain, &inside, "nested");
+            problem_free(&p);
         }
 }
 

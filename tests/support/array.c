@@ -67,6 +67,8 @@ void array_put(struct array *array, size_t row, size_t column, double value)
 
 void array_save(struct array *array) { memcpy(array->saved, array->block, array->bytes); }
 
+void array_restore(struct array *array) { memcpy(array->block, array->saved, array->bytes); }
+
 bool array_unchanged(const struct array *array) { return memcmp(array->block, array->saved, array->bytes) == 0; }
 
 bool array_unchanged_outside(const struct array *array)

@@ -164,6 +164,11 @@ void problem_save(struct problem *p)
     for (int i = 0; i < ARRAYS; i++) array_save(&p->arrays[i]);
 }
 
+void problem_restore(struct problem *p)
+{
+    for (int i = 0; i < ARRAYS; i++) array_restore(&p->arrays[i]);
+}
+
 void problem_check_unchanged(const struct problem *p)
 {
     for (int i = 0; i < ARRAYS; i++) CHECK(array_unchanged(&p->arrays[i]), "%s was written", array_names[i]);

@@ -1,6 +1,6 @@
-"""Prints what Meson's test logs say, one line per suite, and counts: a Criterion suite by its cases, a program as one.
+"""Prints what a Meson test log says, one line per suite, and counts: a Criterion suite by its cases, a program as one.
 
-    summary.py EXPECTED LOG...
+    summary.py EXPECTED LOG
 
 Exits with 1 where anything failed, was skipped, or fewer than EXPECTED ran. The last line is "N passed, N failed"."""
 import json
@@ -26,17 +26,16 @@ def read_cases(run):
     return cases
 
 
-def main(expected, logs):
+def main(expected, log):
     passed, failed, skipped = 0, [], []
-    for log in logs:
-        for line in open(log, encoding="utf-8"):
-            run = json.loads(line)
-            cases = read_cases(run)
-            passed += sum(ok and not skip for _, ok, skip in cases)
-            failed += [name for name, ok, _ in cases if not ok]
-            skipped += [name for name, ok, skip in cases if ok and skip]
-            good = sum(ok and not skip for _, ok, skip in cases)
-            print("%-14s %3d of %3d passed  %6.1f s" % (run["name"], good, len(cases), run["duration"]))
+    for line in open(log, encoding="utf-8"):
+        run = json.loads(line)
+        cases = read_cases(run)
+        good = sum(ok and not skip for _, ok, skip in cases)
+        passed += good
+        failed += [name for name, ok, _ in cases if not ok]
+        skipped += [name for name, ok, skip in cases if ok and skip]
+        print("%-14s %3d of %3d passed  %6.1f s" % (run["name"], good, len(cases), run["duration"]))
     for name in failed:
         print("FAILED   " + name)
     for name in skipped:
@@ -50,4 +49,4 @@ def main(expected, logs):
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2]))

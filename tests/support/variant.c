@@ -16,7 +16,7 @@ static void do_work(void *argument)
     w->status = call(w->operation, w->desc, w->buffers);
 }
 
-static struct problem prepare(const bnorm_desc *desc, const struct input *input, const struct variant *v)
+struct problem variant_prepare(const bnorm_desc *desc, const struct input *input, const struct variant *v)
 {
     bnorm_desc d = *desc;
     d.threads = v->threads;
@@ -26,11 +26,13 @@ static struct problem prepare(const bnorm_desc *desc, const struct input *input,
     d.dy_stride = dense_stride(&d) + v->dy_padding;
     struct problem p = problem_make(&d, v->shift);
     problem_fill(&p, input);
+    problem_fill_saved_statistics(&p);
     if (v->workspace) {
         size_t bytes = 0;
         CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OK, "workspace size");
         problem_give_workspace(&p, bytes, 1);
     }
+    problem_save(&p);
     return p;
 }
 
@@ -69,7 +71,6 @@ static void run_inference(struct problem *p, const struct variant *v, struct dig
 
 static void run_backward(struct problem *p, const struct variant *v, struct digests *digests)
 {
-    problem_fill_saved_statistics(p);
     if (v->dx_in_place) problem_dx_in_place(p);
     if (v->without_optional) p->buffers.dgamma = p->buffers.dbeta = NULL;
     run(p, BACKWARD, v);
@@ -79,22 +80,24 @@ static void run_backward(struct problem *p, const struct variant *v, struct dige
     digests->dbeta = array_digest(&p->arrays[DBETA]);
 }
 
-/* Making the inputs takes longest, so the calls share them: inference first, which only reads them, backward last,
- * which has statistics of its own. In place, a call would destroy the next one's input: each gets fresh arrays. */
-struct digests variant_run(const bnorm_desc *desc, const struct input *input, const struct variant *v)
+struct digests variant_call(const struct problem *prepared, const struct variant *v)
 {
     static void (*const runs[])(struct problem *, const struct variant *,
-                                struct digests *) = {run_inference, run_training, run_backward};
+                                struct digests *) = {run_training, run_inference, run_backward};
     struct digests digests = {0};
-    struct problem p = prepare(desc, input, v);
-    for (int i = 0; i < 3; i++) {
-        const bnorm_buffers buffers = p.buffers;
+    for (int i = 0; i < OPERATIONS; i++) {
+        struct problem p = *prepared;
+        problem_restore(&p);
+        p.desc.threads = v->threads;
         runs[i](&p, v, &digests);
-        p.buffers = buffers;
-        if (i == 2 || !(v->y_in_place || v->dx_in_place)) continue;
-        problem_free(&p);
-        p = prepare(desc, input, v);
     }
+    return digests;
+}
+
+struct digests variant_run(const bnorm_desc *desc, const struct input *input, const struct variant *v)
+{
+    struct problem p = variant_prepare(desc, input, v);
+    const struct digests digests = variant_call(&p, v);
     problem_free(&p);
     return digests;
 }

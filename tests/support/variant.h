@@ -24,6 +24,11 @@ struct digests {
 
 struct digests variant_run(const bnorm_desc *desc, const struct input *input, const struct variant *variant);
 
+/* The same in two steps: making the inputs takes longest, and variants that differ only in threads, optional arrays and
+ * surroundings can share them. */
+struct problem variant_prepare(const bnorm_desc *desc, const struct input *input, const struct variant *variant);
+struct digests variant_call(const struct problem *prepared, const struct variant *variant);
+
 /* The same in all that both were asked for. */
 void check_same(const struct digests *a, const struct digests *b, const char *what);
 
