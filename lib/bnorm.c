@@ -126,6 +126,7 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
         return BNORM_OK;
     }
 
+    if (call == INFERENCE) nodes = 0; /* it sums nothing */
     void *const own = nodes > 0 && !b->workspace ? malloc(bn_scratch_bytes(nodes)) : NULL;
     if (nodes > 0) {
         if (!own && !b->workspace) return BNORM_NO_MEMORY;

@@ -3,15 +3,13 @@
 #ifndef BN_FOREST_H
 #define BN_FOREST_H
 
+#include "kernels/kernels.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 enum { BN_FOREST_MOST = 128 };                     /* nodes: two of each size */
 static const size_t bn_blocks_most = SIZE_MAX / 4; /* in a batch */
-
-/* bn_kernels' merge_moments or merge_sums. */
-typedef void bn_merge(size_t columns, double n, double *a, double *b, double other_n, const double *other_a,
-                      const double *other_b);
 
 typedef struct bn_node {
     size_t first, blocks; /* a power of two, which divides first */

@@ -98,9 +98,10 @@ bnorm_status bnorm_layer_forward(bnorm_layer *l, size_t batch, const void *x, vo
     if (!l) return BNORM_NULL;
     bnorm_desc d = l->desc;
     d.batch = batch;
-    make_room(l, &d);
+    if (training) make_room(l, &d);
 
     bnorm_buffers b = buffers_of(l);
+    if (!training) b.workspace = NULL;
     b.x = x;
     b.y = y;
     if (!training) return bnorm_forward_inference(&d, &b);

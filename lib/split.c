@@ -27,6 +27,8 @@ struct bnorm_gradient_sums {
     sums s;
 };
 
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
 /* ---- making and merging ---- */
 
 static bnorm_status create(sums **out, const bnorm_desc *desc, size_t first_block, uint32_t kind)
@@ -36,9 +38,10 @@ static bnorm_status create(sums **out, const bnorm_desc *desc, size_t first_bloc
     d = *desc;
     d.batch = 0;
     const bnorm_status status = bn_check_description(&d, false, &one);
-    if (status != BNORM_OK) return status;
+    if (status != BNORM_OK && status <= BNORM_OVERFLOW) return status; /* later ones come after first_block's */
     const bn_work none = bn_work_make(&one, NULL);
     if (first_block > bn_blocks_most / none.plan.blocks_per_entry) return BNORM_OVERFLOW;
+    if (status != BNORM_OK) return status;
 
     sums *const s = calloc(1, sizeof *s);
     if (!s) return BNORM_NO_MEMORY;
@@ -168,8 +171,6 @@ static bnorm_status merge(sums *s, const sums *next)
     return status;
 }
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
 /* What is made of some columns of the folded sums, in arrays of `to`. */
 typedef void fold_use(const sums *s, size_t column, size_t columns, const double *a, const double *b,
                       const bnorm_buffers *to);
@@ -264,10 +265,23 @@ static bnorm_status serialise(const sums *s, char *bytes, size_t *size)
     return status;
 }
 
-/* Whether a node of so many blocks can have so many values. */
+/* Values of a feature before a block of entries that are several blocks, the last of which may be short. */
+static size_t values_before(const sums *s, size_t block)
+{
+    return block / s->in_block * s->desc.spatial + least(block % s->in_block * s->most, s->desc.spatial);
+}
+
+/* Whether the next node of f, of so many blocks, can have so many values: of entries that are several blocks all are
+ * there, and at least every other is full; any other block has an entry at least. */
 static bool count_holds(const sums *s, const bn_forest *f, size_t blocks, uint64_t values)
 {
-    return s->most > 0 && values >= blocks && (values - 1) / s->most < blocks && values <= PTRDIFF_MAX - f->values;
+    const size_t spatial = s->desc.spatial;
+    if (s->most == 0 || values == 0 || (values - 1) / s->most >= blocks || values > PTRDIFF_MAX - f->values)
+        return false;
+    if (s->in_block > 1)
+        return values / s->most >= blocks / 2 &&
+               values == values_before(s, f->last + blocks) - values_before(s, f->last);
+    return values % spatial == 0 && values / spatial >= blocks;
 }
 
 static bool no_variance_below_0(const sums *s, const double *m2)
@@ -483,7 +497,7 @@ bnorm_status bnorm_gradient_sums_finish(const bnorm_gradient_sums *g, const doub
     const sums *const s = &g->s;
     const size_t values = s->forest.values, bytes = s->desc.features * s->param;
     if (dgamma && !invstd && values > 0) return BNORM_NULL;
-    if (share(s, s->param, dgamma, dbeta, invstd, sizeof(double))) return BNORM_OVERLAP;
+    if (share(s, s->param, dgamma, dbeta, dgamma ? invstd : NULL, sizeof(double))) return BNORM_OVERLAP;
     if (values > 0)
         fold(s, parameter_gradients, &(bnorm_buffers){.invstd = (double *)invstd, .dgamma = dgamma, .dbeta = dbeta});
     if (values == 0 && dgamma) memset(dgamma, 0, bytes);
@@ -520,9 +534,10 @@ size_t bnorm_gradient_sums_next_block(const bnorm_gradient_sums *g) { return g ?
 
 /* ---- the trips over elements ---- */
 
-/* Whether what is written, of the shape of x, shares an element with another array; it may be `same` exactly. */
+/* Whether what is written, of the shape of x, shares an element with what is read: `same`, which it may be exactly, or
+ * another array. x or beta is NULL where `same` is x, or where beta is not read. */
 static bool written_shares(const bn_work *w, const void *written, size_t stride, const void *same, size_t same_stride,
-                           const void *x)
+                           const void *x, const void *beta)
 {
     const bnorm_desc *const d = w->desc;
     const bnorm_buffers *const b = w->buffers;
@@ -534,7 +549,7 @@ static bool written_shares(const bn_work *w, const void *written, size_t stride,
     bn_arrays_add(&a, same, rows, same_stride * w->value, width);
     bn_arrays_add(&a, x, rows, d->x_stride * w->value, width);
     bn_arrays_add(&a, b->gamma, 1, params, params);
-    bn_arrays_add(&a, b->beta, 1, params, params);
+    bn_arrays_add(&a, beta, 1, params, params);
     bn_arrays_add(&a, b->mean, 1, doubles, doubles);
     bn_arrays_add(&a, b->invstd, 1, doubles, doubles);
     return bn_arrays_overlap(&a, 1);
@@ -549,7 +564,7 @@ bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
     const bnorm_status status = bn_check_description(desc, b->residual, &d);
     if (status != BNORM_OK) return status;
     const bn_work w = bn_work_make(&d, b);
-    if (written_shares(&w, b->y, d.y_stride, b->x, d.x_stride, NULL)) return BNORM_OVERLAP;
+    if (written_shares(&w, b->y, d.y_stride, b->x, d.x_stride, NULL, b->beta)) return BNORM_OVERLAP;
     if (!empty) bn_pass_normalise(&w);
     return BNORM_OK;
 }
@@ -574,7 +589,7 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
     bn_work w = bn_work_make(&d, b);
     const sums *const s = &total->s;
     w.total = s->forest.values;
-    if (written_shares(&w, b->dx, d.dx_stride, b->dy, d.dy_stride, b->x)) return BNORM_OVERLAP;
+    if (written_shares(&w, b->dx, d.dx_stride, b->dy, d.dy_stride, b->x, NULL)) return BNORM_OVERLAP;
     if (!empty && b->y == b->x) return BNORM_X_OVERWRITTEN;
     if (!same_shape(&d, &s->desc) || w.plan.values > w.total) return BNORM_MISMATCH;
     if (empty) return BNORM_OK;

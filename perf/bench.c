@@ -143,16 +143,17 @@ static void unpin(void)
 }
 
 /* The library chooses once, so each needs a process of its own. Returns its exit status. */
-static int run_again(char **argv, const char *isa, bool append)
+static int run_again(int argc, char **argv, const char *isa, bool append)
 {
     const pid_t child = fork();
     if (child == 0) {
         setenv("BNORM_ISA", isa, 1);
         unpin();
-        char *list[256];
+        char **const list = malloc(((size_t)argc + 2) * sizeof *list);
         int n = 0;
-        for (int i = 0; argv[i] && n < 250; i++)
-            if (strcmp(argv[i], "--all-isa")) list[n++] = argv[i];
+        if (!list) _exit(127);
+        for (int i = 0; i < argc; i++) /* argp takes --al for --all-isa */
+            if (strncmp(argv[i], "--al", 4) != 0) list[n++] = argv[i];
         if (append) list[n++] = (char *)"--append";
         list[n] = NULL;
         execv("/proc/self/exe", list);
@@ -163,7 +164,7 @@ static int run_again(char **argv, const char *isa, bool append)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-static int run_all_isa(char **argv)
+static int run_all_isa(int argc, char **argv)
 {
     static const char *const names[] = {"avx512", "avx2", "neon", "generic"};
     int status = 0;
@@ -171,7 +172,7 @@ static int run_all_isa(char **argv)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         printf("%s-- BNORM_ISA=%s\n", i ? "\n" : "", names[i]);
         fflush(stdout);
-        const int s = run_again(argv, names[i], append);
+        const int s = run_again(argc, argv, names[i], append);
         if (s == 77) continue; /* not on this machine */
         append = true;
         if (s) status = s;
@@ -259,7 +260,7 @@ int main(int argc, char **argv)
         NULL,
         NULL};
     argp_parse(&parser, argc, argv, 0, NULL, &o);
-    if (o.all_isa) return run_all_isa(argv);
+    if (o.all_isa) return run_all_isa(argc, argv);
 
     const char *asked = getenv("BNORM_ISA");
     if (asked && *asked && strcmp(asked, bnorm_isa())) {

@@ -331,11 +331,11 @@ static void leave(field *f)
     work_destroy(&f->work_f32);
 }
 
-/* One channel of the arrays that are read. */
-static bool fits_a_core(const work *w, size_t core_cache)
+/* One channel of the arrays that are read, in a core's own cache or in a thread's share of half the last one. */
+static bool stays_in_cache(const work *w, const match_options *o)
 {
-    const size_t channel = w->bytes / w->features;
-    return w->shape.channels_first && channel * (w->op == BACKWARD ? 2 : 1) <= core_cache;
+    const size_t channel = w->bytes / w->features * (w->op == BACKWARD ? 2 : 1);
+    return w->shape.channels_first && (channel <= o->core_cache || channel <= o->last_level / 2 / (size_t)w->threads);
 }
 
 verdict match_run(result *r, const match_options *options, operation op, bnorm_dtype dtype, const shape *s, int threads)
@@ -351,7 +351,7 @@ verdict match_run(result *r, const match_options *options, operation op, bnorm_d
     snprintf(r->isa, sizeof r->isa, "%s", bnorm_isa());
     work_create(&f.work, op, dtype, &whole, threads);
     f.streamed = f.work.bytes * (op == BACKWARD ? 3 : 2) > 2 * options->last_level;
-    r->resident = fits_a_core(&f.work, options->core_cache);
+    r->resident = stays_in_cache(&f.work, options);
     f.limit = r->resident ? &resident_limits[op] : &limits[op];
     r->streamed = f.streamed;
 

@@ -28,7 +28,7 @@ typedef struct result {
     int threads;
     char isa[16];
     bool streamed;  /* the arrays together exceed twice the last-level cache */
-    bool resident;  /* channels first, and x of one channel, with dy in a backward pass, fits in a core's cache */
+    bool resident;  /* channels first, and x of one channel, with dy in a backward pass, stays in cache */
     char limit[32]; /* the names of its probes */
     size_t repetitions;
     double interruptions; /* by other processes, per second: many make the times doubtful */

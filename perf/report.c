@@ -151,7 +151,7 @@ static double share_resident(const result *r) { return r->resident ? r->share.me
 
 static const column columns[] = {{"share of the limit", share},
                                  {"the same, beyond the cache", share_in_memory},
-                                 {"the same, channels in L2", share_resident},
+                                 {"the same, channels in cache", share_resident},
                                  {"over one thread", speed_up},
                                  {"over itself in f32", over_f32},
                                  {"the same, beyond the cache", over_f32_in_memory},

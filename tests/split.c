@@ -717,6 +717,36 @@ CASE(split, hostile_bytes_are_refused)
     batch_free(&b);
 }
 
+/* Counts of a node that its blocks cannot have, beside one that they can. */
+static void check_counts(const bnorm_desc *d, const uint64_t *wrong, size_t count)
+{
+    struct batch b = batch_make(d);
+    bnorm_moments *const m = moments_of(&b, 0, 0, d->batch);
+    struct bytes good = bytes_of(m);
+    describe("%zu x %zu x %zu, channels %s", d->batch, d->features, d->spatial, layout_name(d->layout));
+    require(bnorm_moments_deserialise(m, good.at, good.size), "what is good");
+    for (size_t i = 0; i < count; i++) {
+        struct bytes bad = bytes_of(m);
+        memcpy(bad.at + AT_VALUES, &wrong[i], sizeof wrong[i]);
+        check_refused(m, &good, bad.at, bad.size, "a count");
+        free(bad.at);
+    }
+    free(good.at);
+    bnorm_moments_destroy(m);
+    batch_free(&b);
+}
+
+CASE(split, impossible_counts_are_refused)
+{
+    static const uint64_t short_runs[] = {1, 48, 50, 7 * 49 + 1}, long_runs[] = {3, 4999, 5001, 10000, 2500};
+    for (int l = 0; l < LAYOUTS; l++) {
+        const bnorm_desc small = bnorm_image(BNORM_F32, all_layouts[l], 1, 2, 49);
+        const bnorm_desc large = bnorm_image(BNORM_F32, all_layouts[l], 1, 2, 5000);
+        check_counts(&small, short_runs, LENGTH(short_runs));
+        check_counts(&large, long_runs, LENGTH(long_runs));
+    }
+}
+
 /* ---- statuses -----------------------------------------------------------------------------------------------------
  */
 
@@ -801,10 +831,18 @@ CASE(split, statuses)
     IS(BNORM_MISMATCH, bnorm_input_gradient(&d, &b, h));
     IS(BNORM_NULL, bnorm_gradient_sums_finish(g, NULL, x, NULL));
     IS(BNORM_OVERLAP, bnorm_gradient_sums_finish(g, invstd, x, x + 1));
+    IS(BNORM_OVERLAP, bnorm_gradient_sums_finish(g, invstd, x, invstd));
+    double unused[2] = {1, 1};
+    IS(BNORM_OK, bnorm_gradient_sums_finish(g, unused, NULL, unused));
     bnorm_buffers c = b;
     c.dx = x + 1;
     IS(BNORM_OVERLAP, bnorm_input_gradient(&d, &c, g));
     c.dx = mean;
+    IS(BNORM_OVERLAP, bnorm_input_gradient(&d, &c, g));
+    c.dx = y;
+    c.beta = y; /* which it does not read */
+    IS(BNORM_OK, bnorm_input_gradient(&d, &c, g));
+    c.gamma = y;
     IS(BNORM_OVERLAP, bnorm_input_gradient(&d, &c, g));
     c = b;
     c.y = x;
@@ -813,6 +851,9 @@ CASE(split, statuses)
     c.y = x + 1;
     IS(BNORM_OVERLAP, bnorm_normalise(&d, &c));
     c.y = invstd;
+    IS(BNORM_OVERLAP, bnorm_normalise(&d, &c));
+    c.y = y;
+    c.beta = y;
     IS(BNORM_OVERLAP, bnorm_normalise(&d, &c));
     c.y = NULL;
     IS(BNORM_NULL, bnorm_normalise(&d, &c));

@@ -34,7 +34,8 @@
  * Built in this version: all dtypes, both layouts, BNORM_IDENTITY. The other activations, residual and dresidual are
  * declared, and answer BNORM_UNSUPPORTED.
  *
- * Every call is thread safe: calls on different arrays may run at the same time. No call aborts, exits or prints.
+ * Every call is thread safe: calls on different arrays may run at the same time. No call aborts, exits or prints; but
+ * OpenMP's library may end a process in which no thread can be started: with threads 1 it is not asked for any.
  *
  * ---- 2. A first program ---------------------------------------------------------------------------------------------
  *
@@ -208,7 +209,7 @@ BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnor
  *
  *     y[i][c] = activation((x[i][c] - running_mean[c]) / sqrt(running_var[c] + eps) * gamma[c] + beta[c] + residual)
  *
- * y may be x. Trips over memory: read x, write y. */
+ * y may be x. No memory is allocated. Trips over memory: read x, write y. */
 BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* Backward of forward training, from x, dy and the saved mean and invstd:
@@ -278,7 +279,7 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  * but for the end of the batch, give the bits of bnorm_forward_training and bnorm_backward on the whole batch, however
  * they are grouped and in whichever order they are merged; any other parts stay within the same bounds on the error.
  * Sums cover blocks [first, next) of the batch, and hold one node of the tree for each aligned power of two of blocks
- * in it, at most 2 log2(blocks): each node is a count and two doubles a feature.
+ * in it, at most 1 + 2 log2(blocks): each node is a count and two doubles a feature.
  *
  * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
  * and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section

@@ -22,10 +22,10 @@
  * status of section 5 among all ranks, BNORM_MISMATCH where descriptions differ in more than batch, strides and
  * threads; BNORM_OVERFLOW where the whole batch is too large; BNORM_ONE_VALUE where it has one value. Only a rank whose
  * communicator is MPI_COMM_NULL or whose layer is NULL (BNORM_NULL), or that is not of processes that have initialised
- * MPI (BNORM_MPI), cannot tell the others. BNORM_NO_MEMORY, BNORM_MPI, or BNORM_CORRUPT (a message that cannot be) in
- * the midst of an exchange, or after it, is returned by that rank and by those that hear of it in time, which have
- * written nothing; others may have had all they need. Errors of MPI do not reach the error handlers of the
- * communicator: the first call on it makes a duplicate, which is freed with it.
+ * MPI (BNORM_MPI), cannot tell the others; an intercommunicator is BNORM_UNSUPPORTED. BNORM_NO_MEMORY, BNORM_MPI, or
+ * BNORM_CORRUPT (a message that cannot be) in the midst of an exchange, or after it, is returned by that rank and by
+ * those that hear of it in time, which have written nothing; others may have had all they need. Errors of MPI do not
+ * reach the error handlers of the communicator: the first call on it makes a duplicate, which is freed with it.
  *
  * The workspace of bnorm_buffers is not used; its other fields are as in bnorm.h, but that a rank without entries may
  * have NULL for x, y, dy and dx only. */

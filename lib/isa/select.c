@@ -19,7 +19,7 @@ BN_SETS
       [BNORM_F16] = &bn_kernels_f16_##isa}},
 static const struct {
     const char *name;
-    const bn_kernels *kernels[4];
+    const bn_kernels *kernels[BNORM_F16 + 1];
 } sets[] = {BN_SETS};
 #undef SET
 

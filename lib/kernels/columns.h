@@ -1,4 +1,5 @@
-/* Template: what is done once a column. Plain loops; the compiler makes vectors of them. Wants a dtype header. */
+/* Template: what is done once a column. Plain loops; the compiler makes vectors of them. Wants a dtype header and
+ * rounding.h. */
 
 /* The sums of squares of two parts, and of what lies between their means: one rounding where that is small. */
 BN_INLINE double merged_m2(double m2, double other_m2, double between)

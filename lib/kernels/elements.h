@@ -1,4 +1,4 @@
-/* Template: one value out per value in, row by row. Wants a vector and a dtype header.
+/* Template: one value out per value in, row by row. Wants a vector and a dtype header, and fetch.h.
  *
  * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
  * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units. Nothing is fused. */
@@ -192,7 +192,7 @@ BN_INLINE void fetch_line(elements a, size_t j, fetch later, fetch later_dy)
     if (a.gradient) bn_fetch(place_of(a.dy, later_dy, j), LINE_BYTES, later.second);
 }
 
-/* Values with a factor each. */
+/* Values with a factor each. Only whole cache lines pass the cache by. */
 BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, fetch later, fetch later_dy, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, values) : 0;
@@ -208,7 +208,7 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, 
         for (size_t i = j; i < j + LINE_VALUES; i += VR)
             put(a.out + i, result(a, factors_at(c, g, i, VR), i, VR), VR, how);
     }
-    for (; j + VR <= values; j += VR) put(a.out + j, result(a, factors_at(c, g, j, VR), j, VR), VR, how);
+    for (; j + VR <= values; j += VR) put(a.out + j, result(a, factors_at(c, g, j, VR), j, VR), VR, WHOLE);
     if (j < values) put(a.out + j, result(a, factors_at(c, g, j, values - j), j, values - j), values - j, PART);
 }
 
@@ -239,7 +239,7 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
             for (size_t stop = j + LINE_VALUES; j < stop; j += VR)
                 put(a.out + j, result(a, factors_across(here, next, g, (ptrdiff_t)end - (ptrdiff_t)j), j, VR), VR, how);
         } else {
-            for (; j + VR <= end; j += VR) put(a.out + j, result(a, here, j, VR), VR, how);
+            for (; j + VR <= end; j += VR) put(a.out + j, result(a, here, j, VR), VR, WHOLE);
             if (j < end) put(a.out + j, result(a, here, j, end - j), end - j, PART);
         }
         here = next;

@@ -45,22 +45,24 @@ typedef struct bn_coefficients {
     } factors; /* the template's own */
 } bn_coefficients;
 
+/* The two doubles a column of a node, a and b, and those of another. */
+typedef void bn_merge(size_t columns, double n, double *a, double *b, double other_n, const double *other_a,
+                      const double *other_b);
+
 typedef struct bn_kernels {
     /* mean = sum(x) / n, m2 = sum((x - mean)^2), over the n = rows * run values of each feature. */
     void (*moments)(const bn_tile *tile, const void *x, size_t stride, double *mean, double *m2);
 
     /* (mean, m2) of n values becomes that of n + other_n. T. Chan, G. Golub, R. LeVeque, "Updating formulae and a
      * pairwise algorithm for computing sample variances", 1979. */
-    void (*merge_moments)(size_t columns, double n, double *mean, double *m2, double other_n, const double *other_mean,
-                          const double *other_m2);
+    bn_merge *merge_moments;
 
     /* sum_dy = sum(dy), sum_dy_d = sum(dy * (x - mean)), in the same order. */
     void (*gradient_sums)(const bn_tile *tile, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
                           const double *mean, double *sum_dy, double *sum_dy_d);
 
     /* Adds other's sums. */
-    void (*merge_sums)(size_t columns, double n, double *sum_dy, double *sum_dy_d, double other_n,
-                       const double *other_sum_dy, const double *other_sum_dy_d);
+    bn_merge *merge_sums;
 
     /* invstd = 1 / sqrt(m2 / n + eps), 0 where that is 1 / 0. invstd may be m2. */
     void (*invstd)(size_t columns, double n, double eps, const double *m2, double *invstd);

@@ -1,4 +1,5 @@
-/* Template: two sums over the values of each feature in one block, in double. Wants a vector and a dtype header.
+/* Template: two sums over the values of each feature in one block, in double. Wants a vector and a dtype header,
+ * rounding.h and fetch.h.
  *
  * Runs of up to BN_SHORT_RUN values are columns: rows are added up on top of each other, and the columns of a run are
  * folded at the end. Four rows at a time are added up in pairs, then to the sum; rows that are left at the end of a
@@ -9,7 +10,7 @@
  * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 48 steps (BN_LONG_BLOCK): 2 + 15 + 3
  * additions, for 2 rows of 16 + 8 steps. Folding the lanes adds 4. */
 
-enum { TOGETHER = 4, STEPS_TOGETHER = 16 };
+enum { STEPS_TOGETHER = 16 };
 
 /* What is summed, to s and to q. */
 enum {
@@ -82,25 +83,6 @@ BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const doub
     vd_store(s, sum);
     vd_store(q, other);
 }
-
-enum {
-    AHEAD = 6144,   /* bytes that are fetched ahead where the rows that must be are less */
-    WIDE_ROW = 1024 /* bytes; of longer rows, those fetched ahead do not stay in a first cache of 32 KB beside the
-                       sums, or the factors: on Zen 4 a sum of rows of 4 KB reads at 0.8 of the pace of a plain read of
-                       memory, and at 1.0 where they are fetched into the second */
-};
-
-BN_INLINE bool is_wide(size_t values) { return values * sizeof(real) >= WIDE_ROW; }
-
-/* How many rows ahead the one to fetch is. */
-BN_INLINE size_t rows_ahead(size_t stride, size_t least)
-{
-    const size_t enough = stride > 0 ? AHEAD / (stride * sizeof(stored)) : 0;
-    return enough > least ? enough : least;
-}
-
-/* The address `values` further on, where there may be no array any more. */
-BN_INLINE uintptr_t beyond(const stored *p, size_t values) { return (uintptr_t)p + values * sizeof *p; }
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
  * in the order of addresses, its share of a later group. */
@@ -242,24 +224,6 @@ BN_INLINE void add_along(int what, source a, size_t values, vd pivot, vd *s, vd 
         }
         add(what, x, dy, TOGETHER, pivot, s + k, q + k);
     }
-}
-
-/* Where to fetch while runs are read: AHEAD, counted along the run and those that follow. The next one is in the next
- * row, of a part of a run the next part. */
-typedef struct lead {
-    size_t run, next, runs, rest; /* AHEAD is `runs` runs, which begin `next` values apart, and `rest` values */
-} lead;
-
-BN_INLINE lead lead_of(size_t run, size_t pitch, size_t stride)
-{
-    enum { VALUES = AHEAD / sizeof(stored) };
-    return (lead){run, run == pitch ? stride : run, VALUES / run, VALUES % run};
-}
-
-BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)
-{
-    const size_t place = i + l.rest;
-    return beyond(start, place < l.run ? l.runs * l.next + place : (l.runs + 1) * l.next + place - l.run);
 }
 
 /* Values [from, to) of a run. What is fetched goes into the second cache: images are often a multiple of a page apart,

@@ -36,23 +36,23 @@ static bnorm_status read_nodes(const bn_exchange *e, bn_sums s, size_t next_bloc
                                  : bnorm_gradient_sums_read_nodes(s.gradient_sums, next_block, bytes, size);
 }
 
-/* ---- spans ---- */
+/* ---- arcs ---- */
 
-static void destroy_span(const bn_exchange *e, bn_span *s)
+static void destroy_arc(const bn_exchange *e, bn_arc *s)
 {
     destroy(e, s->tail);
     destroy(e, s->head);
-    *s = (bn_span){.tail = {NULL}, .head = {NULL}};
+    *s = (bn_arc){.tail = {NULL}, .head = {NULL}};
 }
 
 /* Without any rank. */
-static bnorm_status create_span(const bn_exchange *e, bn_span *s)
+static bnorm_status create_arc(const bn_exchange *e, bn_arc *s)
 {
     const bnorm_status status = create(e, &s->tail, bn_agreement_first(e->agreement));
     return status == BNORM_OK ? create(e, &s->head, 0) : status;
 }
 
-static bnorm_status merge_span(const bn_exchange *e, const bn_span *s, const bn_span *next)
+static bnorm_status merge_arc(const bn_exchange *e, const bn_arc *s, const bn_arc *next)
 {
     const bnorm_status status = merge(e, s->tail, next->tail);
     return status == BNORM_OK ? merge(e, s->head, next->head) : status;
@@ -137,7 +137,7 @@ static bnorm_status take(const bn_exchange *e, bn_sums s, size_t next_block, mes
 }
 
 /* s grows by so many ranks, from rank + 2^round on, and then has so many blocks. */
-static bnorm_status take_span(const bn_exchange *e, int round, bn_span *s, unsigned count, bn_blocks blocks, message *m)
+static bnorm_status take_arc(const bn_exchange *e, int round, bn_arc *s, unsigned count, bn_blocks blocks, message *m)
 {
     const bn_agreement *const a = e->agreement;
     const unsigned ranks = (unsigned)a->ranks, from = (unsigned)a->rank + (1u << round), to = from + count;
@@ -150,9 +150,9 @@ static bnorm_status take_span(const bn_exchange *e, int round, bn_span *s, unsig
 /* The part becomes the whole so far. */
 static bnorm_status replace_part(bn_exchange *e)
 {
-    destroy_span(e, &e->part);
-    const bnorm_status status = create_span(e, &e->part);
-    return status == BNORM_OK ? merge_span(e, &e->part, &e->whole) : status;
+    destroy_arc(e, &e->part);
+    const bnorm_status status = create_arc(e, &e->part);
+    return status == BNORM_OK ? merge_arc(e, &e->part, &e->whole) : status;
 }
 
 static bnorm_status take_message(bn_exchange *e, int round, message *m)
@@ -161,8 +161,8 @@ static bnorm_status take_message(bn_exchange *e, int round, message *m)
     const bn_counts *const after = &e->agreement->after[round];
     bnorm_status status = BNORM_OK;
     if (what.grows) status = replace_part(e);
-    if (status == BNORM_OK) status = take_span(e, round, &e->whole, what.count, after->whole, m);
-    if (what.grows && status == BNORM_OK) status = take_span(e, round, &e->part, what.part_count, after->part, m);
+    if (status == BNORM_OK) status = take_arc(e, round, &e->whole, what.count, after->whole, m);
+    if (what.grows && status == BNORM_OK) status = take_arc(e, round, &e->part, what.part_count, after->part, m);
     return status == BNORM_OK && m->left > 0 ? BNORM_CORRUPT : status;
 }
 
@@ -187,8 +187,8 @@ bnorm_status bn_exchange_end(bn_exchange *e, bn_sums *whole)
         *whole = e->whole.head;
         e->whole.head = none;
     }
-    destroy_span(e, &e->whole);
-    destroy_span(e, &e->part);
+    destroy_arc(e, &e->whole);
+    destroy_arc(e, &e->part);
     free(e->bytes);
     return (bnorm_status)e->status;
 }

@@ -17,15 +17,15 @@ typedef union bn_sums {
 } bn_sums;
 
 /* Sums of consecutive ranks: up to rank P - 1, and from rank 0 on. */
-typedef struct bn_span {
+typedef struct bn_arc {
     bn_sums tail, head;
-} bn_span;
+} bn_arc;
 
 typedef struct bn_exchange {
     bn_kind kind;
     const bnorm_desc *desc;
     const bn_agreement *agreement;
-    bn_span whole, part;
+    bn_arc whole, part;
     uint64_t status; /* of this rank, or of one that it heard of */
     char *bytes;     /* the last message */
 } bn_exchange;

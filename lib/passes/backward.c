@@ -59,7 +59,7 @@ static void input_gradient(const bn_work *w, bn_block block, size_t column, cons
 
 static void backward(const bn_work *w, const bn_operation *operation)
 {
-    bn_walk(w, operation, 3, w->buffers->dx == w->buffers->dy);
+    bn_walk(w, operation, 2, w->buffers->dx == w->buffers->dy);
 }
 
 void bn_pass_backward(const bn_work *w)

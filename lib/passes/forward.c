@@ -60,7 +60,7 @@ static void normalise(const bn_work *w, bn_block block, size_t column, const bn_
 
 static void forward(const bn_work *w, const bn_operation *operation)
 {
-    bn_walk(w, operation, 2, w->buffers->y == w->buffers->x);
+    bn_walk(w, operation, 1, w->buffers->y == w->buffers->x);
 }
 
 void bn_pass_training(const bn_work *w)

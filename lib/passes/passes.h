@@ -37,8 +37,7 @@ typedef struct bn_operation {
      * makes the node. */
     void (*block)(const bn_work *work, size_t block, size_t column, size_t columns, double *a, double *b);
     /* bn_kernels' merge_moments or merge_sums. */
-    void (*merge)(size_t columns, double n, double *a, double *b, double other_n, const double *other_a,
-                  const double *other_b);
+    bn_merge *merge;
     /* Writes the results that are one a column; a and b are the node of the whole batch and may be changed. */
     void (*finish)(const bn_work *work, size_t column, size_t columns, double *a, double *b);
     /* Coefficients for elements, from the finished node. */
@@ -52,8 +51,8 @@ typedef struct bn_operation {
 /* Bytes of nodes that the walk wants in work->nodes, 0 where it wants none. */
 size_t bn_node_bytes(const bn_plan *plan, size_t value);
 
-/* arrays: how many of the size of x are read and written. in_place: what is written was read. */
-void bn_walk(const bn_work *work, const bn_operation *operation, int arrays, bool in_place);
+/* reads: how many arrays of the size of x are read. in_place: what is written was read. */
+void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place);
 
 /* The three calls. */
 void bn_pass_training(const bn_work *work);

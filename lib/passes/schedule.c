@@ -21,7 +21,7 @@ static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
 size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / (value < sizeof(float) ? sizeof(float) : value); }
 
-bool bn_schedule_resident(const bn_plan *p, size_t value)
+bool bn_schedule_without_nodes(const bn_plan *p, size_t value)
 {
     return p->chunks <= 1 ||
            (p->run == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW);
@@ -34,7 +34,7 @@ static int threads_worth(const bn_plan *p, size_t value, size_t bytes, int asked
 {
     const size_t row = p->columns * p->run * value;
     size_t worth = bytes / THREAD_BYTES;
-    if (bn_schedule_resident(p, value) && worth > row / BN_STRIP_BYTES) worth = row / BN_STRIP_BYTES;
+    if (bn_schedule_without_nodes(p, value) && worth > row / BN_STRIP_BYTES) worth = row / BN_STRIP_BYTES;
     if (worth < 2) return 1;
     const int most = bn_threads_most(asked);
     return worth < (size_t)most ? (int)worth : most;
@@ -116,15 +116,16 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
     return group;
 }
 
-bn_schedule bn_schedule_make(const bn_plan *p, size_t value, int arrays, bool in_place, bool two_trips, int asked)
+bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
-    const size_t bytes = p->values * p->columns * value * (size_t)arrays, reads = (size_t)arrays - 1;
+    const size_t bytes = p->values * p->columns * value * (trips.reads + trips.elements), reads = trips.reads;
+    const bool two_trips = trips.sums && trips.elements;
     bn_schedule s = {.threads = threads_worth(p, value, bytes, asked),
-                     .stream = !in_place && beyond_cache(bytes),
+                     .stream = !trips.in_place && beyond_cache(bytes),
                      .strip = p->columns};
     const size_t threads = (size_t)s.threads;
 
-    s.resident = bn_schedule_resident(p, value) || (two_trips && worth_residing(p, value, reads, threads));
+    s.resident = bn_schedule_without_nodes(p, value) || (two_trips && worth_residing(p, value, reads, threads));
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {

@@ -8,12 +8,12 @@
 #include <stddef.h>
 
 /* Doubles of scratch that a thread has for nodes. With what the kernels and the coefficients take, a thread's stack
- * grows by less than 64 KB. */
+ * grows by less than 80 KB. */
 enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
 
 typedef struct bn_schedule {
     int threads;   /* at most */
-    bool resident; /* all rows of a strip stay in L2: each strip is finished by one thread, without nodes */
+    bool resident; /* all rows of a strip stay in cache: each strip is finished by one thread, without nodes */
     bool stream;   /* write with stores that pass the cache by */
     size_t strip;  /* columns of a tile */
     size_t group;  /* chunks that a thread reduces to one node by itself: a power of two */
@@ -22,12 +22,16 @@ typedef struct bn_schedule {
 /* Values of a row in the widest tile. */
 size_t bn_strip_values(size_t value);
 
-/* Whether the shape is walked by resident strips. A matter of the shape alone, so that the workspace is too. */
-bool bn_schedule_resident(const bn_plan *plan, size_t value);
+/* Whether the shape is walked by resident strips whatever the caches are, and so wants no workspace. The caches of this
+ * machine may make others resident. */
+bool bn_schedule_without_nodes(const bn_plan *plan, size_t value);
 
-/* arrays: how many of the size of x are read and written. in_place: what is written was read. two_trips: what
- * the first reads the second reads again. */
-bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, int arrays, bool in_place, bool two_trips,
-                             int threads_asked);
+typedef struct bn_trips {
+    bool sums, elements; /* which there are; elements reads what sums has read, and writes one array */
+    size_t reads;        /* arrays of the size of x */
+    bool in_place;       /* what is written was read */
+} bn_trips;
+
+bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, bn_trips trips, int threads_asked);
 
 #endif

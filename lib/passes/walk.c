@@ -48,9 +48,10 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
     }
 }
 
-/* Apart, so that the coefficients do not stand on the stack beside what the sums need there. */
-static __attribute__((noinline)) void resident_elements(const walk *k, size_t column, size_t columns, const double *a,
-                                                        const double *b)
+/* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
+#define APART __attribute__((noinline))
+
+static APART void resident_elements(const walk *k, size_t column, size_t columns, const double *a, const double *b)
 {
     bn_coefficients c;
     k->operation->prepare(k->work, column, columns, a, b, &c);
@@ -76,8 +77,8 @@ static void resident(void *context, int thread, int team)
     for (size_t i = k->strips * t / n; i < k->strips * (t + 1) / n; i++) resident_strip(k, i);
 }
 
-/* The first chunk of a task; of the one past the last, the number of chunks. Tasks are numbered strip by strip within
- * group of chunks by group of chunks. */
+/* The first chunk of a group; of the one past the last, the number of chunks. Tasks are numbered strip by strip within
+ * group by group. */
 static size_t first_chunk(const walk *k, size_t group)
 {
     return least(group * k->schedule->group, k->work->plan.chunks);
@@ -85,7 +86,7 @@ static size_t first_chunk(const walk *k, size_t group)
 
 static size_t first_block(const bn_plan *p, size_t chunk) { return least(chunk * p->chunk_blocks, p->blocks); }
 
-static void reduce_task(const walk *k, size_t task)
+static APART void reduce_task(const walk *k, size_t task)
 {
     const bn_work *const w = k->work;
     const size_t group = task / k->strips, chunk = first_chunk(k, group);
@@ -116,7 +117,7 @@ static void merge_chunks(const walk *k, size_t column, size_t columns)
 }
 
 /* Backwards, for what was read last may still be in cache. Without a first trip the strip is finished here. */
-static void element_tasks(const walk *k, size_t from, size_t to)
+static APART void element_tasks(const walk *k, size_t from, size_t to)
 {
     const bn_work *const w = k->work;
     const bn_plan *const p = &w->plan;
@@ -146,8 +147,8 @@ static void streamed(void *context, int thread, int team)
     const walk *const k = context;
     const size_t t = (size_t)thread, n = (size_t)team, tasks = k->strips * k->groups;
     const size_t from = tasks * t / n, to = tasks * (t + 1) / n;
-    const size_t columns = k->work->plan.columns, groups = (columns + 7) / 8; /* of doubles in a cache line */
-    const size_t column = groups * t / n * 8, end = least(groups * (t + 1) / n * 8, columns);
+    const size_t columns = k->work->plan.columns, lines = (columns + 7) / 8; /* of 8 doubles */
+    const size_t column = lines * t / n * 8, end = least(lines * (t + 1) / n * 8, columns);
 
     if (k->operation->block) {
         for (size_t task = from; task < to; task++) reduce_task(k, task);
@@ -197,14 +198,14 @@ void bn_keep_node(const bn_work *w, size_t column, size_t columns, double *a, do
 
 size_t bn_node_bytes(const bn_plan *p, size_t value)
 {
-    return bn_schedule_resident(p, value) ? 0 : p->chunks * 2 * p->columns * sizeof(double);
+    return bn_schedule_without_nodes(p, value) ? 0 : p->chunks * 2 * p->columns * sizeof(double);
 }
 
-void bn_walk(const bn_work *work, const bn_operation *operation, int arrays, bool in_place)
+void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place)
 {
     const bn_plan *const p = &work->plan;
-    const bool two_trips = operation->block && operation->elements;
-    const bn_schedule s = bn_schedule_make(p, work->value, arrays, in_place, two_trips, work->desc->threads);
+    const bn_trips trips = {operation->block, operation->elements, reads, in_place};
+    const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc->threads);
     walk k = {work, operation, &s, (p->columns + s.strip - 1) / s.strip, (p->chunks + s.group - 1) / s.group};
     bn_parallel(s.threads, s.resident ? resident : streamed, &k);
 }

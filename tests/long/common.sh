@@ -4,6 +4,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$root/build-long-$(basename "$0")
 cd "$root"
 
+# compiler NAME LEVEL: lib/meson.build gives the kernels -O3, after all that Meson's options say; so LEVEL has the last
+# word on every line.
+compiler() { echo "sh -c 'exec $1 \"\$@\" $2' $1"; }
+
 # build_in FOLDER OPTION...: a build folder set up afresh, and built; what it printed is shown only where it failed.
 build_in() {
     rm -rf "$1"

@@ -36,7 +36,7 @@ double array_get_saved(const struct array *array, size_t row, size_t column);
 void array_put(struct array *array, size_t row, size_t column, double value);
 
 void array_save(struct array *array);
-void array_restore(struct array *array); /* to what was saved */
+void array_restore(struct array *array);                 /* to what was saved */
 bool array_unchanged(const struct array *array);         /* every byte */
 bool array_unchanged_outside(const struct array *array); /* every byte that is not an element */
 

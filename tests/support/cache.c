@@ -24,5 +24,5 @@ bool streams(const bnorm_desc *d)
 {
     const size_t value = type_size(d->dtype);
     const bn_plan plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value);
-    return bn_schedule_make(&plan, value, 2, false, true, 1).stream;
+    return bn_schedule_make(&plan, value, (bn_trips){true, true, .reads = 1}, 1).stream;
 }

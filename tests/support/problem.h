@@ -69,7 +69,7 @@ void problem_dx_in_place(struct problem *problem); /* dx == dy */
 void problem_give_workspace(struct problem *problem, size_t bytes, size_t shift);
 
 void problem_save(struct problem *problem);
-void problem_restore(struct problem *problem); /* every array to what was saved */
+void problem_restore(struct problem *problem);               /* every array to what was saved */
 void problem_check_unchanged(const struct problem *problem); /* every byte of every array */
 
 bnorm_status call(enum operation operation, const bnorm_desc *desc, const bnorm_buffers *buffers);

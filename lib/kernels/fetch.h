@@ -1,0 +1,40 @@
+/* Template: what to fetch ahead while rows, or runs, are read. Wants a dtype header. */
+
+enum { TOGETHER = 4 }; /* rows, or vectors along a run, that are added up in pairs */
+
+enum {
+    AHEAD = 6144,   /* bytes that are fetched ahead where the rows that must be are less */
+    WIDE_ROW = 1024 /* bytes; of longer rows, those fetched ahead do not stay in a first cache of 32 KB beside the
+                       sums, or the factors: on Zen 4 a sum of rows of 4 KB reads at 0.8 of the pace of a plain read of
+                       memory, and at 1.0 where they are fetched into the second */
+};
+
+BN_INLINE bool is_wide(size_t values) { return values * sizeof(real) >= WIDE_ROW; }
+
+/* How many rows ahead the one to fetch is. */
+BN_INLINE size_t rows_ahead(size_t stride, size_t least)
+{
+    const size_t enough = stride > 0 ? AHEAD / (stride * sizeof(stored)) : 0;
+    return enough > least ? enough : least;
+}
+
+/* The address `values` further on, where there may be no array any more. */
+BN_INLINE uintptr_t beyond(const stored *p, size_t values) { return (uintptr_t)p + values * sizeof *p; }
+
+/* Where to fetch while runs are read: AHEAD, counted along the run and those that follow. The next one is in the next
+ * row, of a part of a run the next part. */
+typedef struct lead {
+    size_t run, next, runs, rest; /* AHEAD is `runs` runs, which begin `next` values apart, and `rest` values */
+} lead;
+
+BN_INLINE lead lead_of(size_t run, size_t pitch, size_t stride)
+{
+    enum { VALUES = AHEAD / sizeof(stored) };
+    return (lead){run, run == pitch ? stride : run, VALUES / run, VALUES % run};
+}
+
+BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)
+{
+    const size_t place = i + l.rest;
+    return beyond(start, place < l.run ? l.runs * l.next + place : (l.runs + 1) * l.next + place - l.run);
+}
