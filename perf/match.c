@@ -30,7 +30,7 @@ static const limit limits[OPERATIONS] = {
     [BACKWARD] = {true, PROBE_READ_TWO, {PROBE_TRIAD, PROBE_TRIAD_STREAM}, 2},
 };
 
-/* What stays in the core's cache is read once, and then reads and writes do not overlap. */
+/* What stays in cache is read once, and then reads and writes do not overlap. */
 static const limit resident_limits[OPERATIONS] = {
     [FORWARD] = {true, PROBE_READ, {PROBE_WRITE_STREAM}, 1},
     [INFERENCE] = {false, PROBE_READ, {PROBE_COPY, PROBE_COPY_STRING, PROBE_COPY_STREAM}, 3},
@@ -331,11 +331,13 @@ static void leave(field *f)
     work_destroy(&f->work_f32);
 }
 
-/* One channel of the arrays that are read, in a core's own cache or in a thread's share of half the last one. */
-static bool stays_in_cache(const work *w, const match_options *o)
+/* One channel of the arrays that are read, in a core's own cache, or, where the arrays are beyond the last one, in a
+ * thread's share of half of that. */
+static bool stays_in_cache(const work *w, const match_options *o, bool streamed)
 {
     const size_t channel = w->bytes / w->features * (w->op == BACKWARD ? 2 : 1);
-    return w->shape.channels_first && (channel <= o->core_cache || channel <= o->last_level / 2 / (size_t)w->threads);
+    const size_t most = streamed ? o->last_level / 2 / (size_t)w->threads : 0;
+    return w->shape.channels_first && channel <= (most > o->core_cache ? most : o->core_cache);
 }
 
 verdict match_run(result *r, const match_options *options, operation op, bnorm_dtype dtype, const shape *s, int threads)
@@ -351,7 +353,7 @@ verdict match_run(result *r, const match_options *options, operation op, bnorm_d
     snprintf(r->isa, sizeof r->isa, "%s", bnorm_isa());
     work_create(&f.work, op, dtype, &whole, threads);
     f.streamed = f.work.bytes * (op == BACKWARD ? 3 : 2) > 2 * options->last_level;
-    r->resident = stays_in_cache(&f.work, options);
+    r->resident = stays_in_cache(&f.work, options, f.streamed);
     f.limit = r->resident ? &resident_limits[op] : &limits[op];
     r->streamed = f.streamed;
 

@@ -144,14 +144,12 @@ CASE(sameness, repeated_calls)
     for (int l = 0; l < LAYOUTS; l++) {
         const bnorm_desc d = bnorm_image(BNORM_F32, all_layouts[l], 16, 24, 196);
         const struct input input = variant_input(BNORM_F32, 0);
-        struct problem p = variant_prepare(&d, &input, &(struct variant){.threads = 2});
-        const struct digests first = variant_call(&p, &(struct variant){.threads = 2});
+        const struct digests first = variant_run(&d, &input, &(struct variant){.threads = 2});
         for (int i = 0; i < 20; i++) {
             describe_image(&d, "call", (size_t)i);
-            const struct digests again = variant_call(&p, &(struct variant){.threads = 2 + i % 3});
+            const struct digests again = variant_run(&d, &input, &(struct variant){.threads = 2 + i % 3});
             check_same(&first, &again, "repeated");
         }
-        problem_free(&p);
     }
 }
 

@@ -5,6 +5,8 @@
 #include "support/check.h"
 #include "support/random.h"
 
+#include "parallel/parallel.h"
+
 #include <stdlib.h>
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
@@ -333,18 +335,32 @@ CASE(split, every_order_of_merging)
     }
 }
 
+/* Of the largest node that the batch begins with: each node is a call of its own on a team. */
+static void check_team(const struct batch *b)
+{
+#ifdef _OPENMP
+    size_t blocks = 1;
+    while (2 * blocks * b->block <= b->desc.batch) blocks *= 2;
+    bnorm_moments_destroy(moments_of(b, 0, 0, blocks * b->block));
+    CHECK(b->desc.threads != 2 || bn_last_team() == 2, "%d threads", bn_last_team());
+#else
+    (void)b;
+#endif
+}
+
 /* Large enough for several threads, and not at its beginning aligned. */
 CASE(split, threads)
 {
     static const size_t widths[] = {3, 100, 2000};
     for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(widths)); s++) {
-        bnorm_desc d = bnorm_matrix(BNORM_F32, 4000000 / widths[s] / (test_quick() ? 20 : 1), widths[s]);
+        bnorm_desc d = bnorm_matrix(BNORM_F32, 4000000 / widths[s] / (test_quick() ? 10 : 1), widths[s]);
         d.threads = 1;
         struct batch b = batch_make(&d);
         run_plain(&b);
         const size_t cut = (b.desc.batch / 3 / b.block | 1) * b.block, ends[] = {cut, d.batch};
         for (b.desc.threads = 1; b.desc.threads <= 4; b.desc.threads++) {
             describe_shape(&b, "threads", (unsigned)b.desc.threads);
+            check_team(&b);
             struct results r = results_make(&b);
             run_parts(&b, ends, 2, &r);
             check_same_results(&b, &r);
@@ -739,12 +755,33 @@ static void check_counts(const bnorm_desc *d, const uint64_t *wrong, size_t coun
 CASE(split, impossible_counts_are_refused)
 {
     static const uint64_t short_runs[] = {1, 48, 50, 7 * 49 + 1}, long_runs[] = {3, 4999, 5001, 10000, 2500};
+    static const uint64_t several[] = {49, 129 * 49, 50 * 49 + 1}; /* fewer images than blocks; more than they hold */
     for (int l = 0; l < LAYOUTS; l++) {
         const bnorm_desc small = bnorm_image(BNORM_F32, all_layouts[l], 1, 2, 49);
         const bnorm_desc large = bnorm_image(BNORM_F32, all_layouts[l], 1, 2, 5000);
         check_counts(&small, short_runs, LENGTH(short_runs));
         check_counts(&large, long_runs, LENGTH(long_runs));
+        const bnorm_desc many = bnorm_image(BNORM_F32, all_layouts[l], 128, 2, 49);
+        check_counts(&many, several, LENGTH(several));
     }
+}
+
+/* 2^59 images of 5000 pixels are 2^62 values, but for 2^64 that a size cannot tell. */
+CASE(split, counts_beyond_a_size_are_refused)
+{
+    const bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1, 2, 5000);
+    const uint64_t last = (uint64_t)1 << 60, values = (uint64_t)1 << 62;
+    struct batch b = batch_make(&d);
+    bnorm_moments *const m = moments_of(&b, 0, 0, 1);
+    struct bytes good = bytes_of(m), bad = bytes_of(m);
+    CHECK((last >> 1) * 5000 == values, "another size");
+    memcpy(bad.at + AT_LAST, &last, sizeof last);
+    memcpy(bad.at + AT_VALUES, &values, sizeof values);
+    check_refused(m, &good, bad.at, bad.size, "a count");
+    free(good.at);
+    free(bad.at);
+    bnorm_moments_destroy(m);
+    batch_free(&b);
 }
 
 /* ---- statuses -----------------------------------------------------------------------------------------------------
@@ -795,6 +832,8 @@ CASE(split, statuses)
     bnorm_gradient_sums *g = NULL, *h = NULL;
     bad.eps = -1;
     IS(BNORM_BAD_EPS, bnorm_moments_create(&m, &bad, 0));
+    IS(BNORM_OVERFLOW, bnorm_moments_create(&m, &bad, SIZE_MAX));
+    IS(BNORM_OVERFLOW, bnorm_gradient_sums_create(&g, &bad, SIZE_MAX));
     IS(BNORM_BAD_EPS, bnorm_normalise(&bad, &(bnorm_buffers){.x = x, .y = y, .mean = mean, .invstd = invstd}));
     IS(BNORM_NULL, bnorm_moments_create(NULL, &d, 0));
     IS(BNORM_NULL, bnorm_moments_create(&m, NULL, 0));
