@@ -93,7 +93,7 @@ static void pass_empty(call call, const bn_work *w)
 /* Everything that can be wrong with a call. part: it is a part of a batch, which may have one value or none beside
  * statistics that are the whole batch's; it needs no workspace. */
 static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bnorm_buffers *b, bnorm_desc *d,
-                          bn_work *w, size_t *nodes)
+                          bn_work *w)
 {
     if (!desc || !b) return BNORM_NULL;
     const bool empty = desc->batch == 0 || desc->spatial == 0;
@@ -105,8 +105,7 @@ static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bn
     if (s != BNORM_OK) return s;
 
     *w = bn_work_make(d, b);
-    *nodes = bn_node_bytes(&w->plan, w->value);
-    const size_t scratch = bn_scratch_bytes(*nodes);
+    const size_t scratch = bn_scratch_bytes(bn_node_bytes(&w->plan, w->value));
     if (!part && call == TRAINING && w->plan.values == 1) return BNORM_ONE_VALUE;
     if (arrays_overlap(call, w, part ? 0 : scratch)) return BNORM_OVERLAP;
     if (call == BACKWARD && w->plan.values > 0 && b->y == b->x) return BNORM_X_OVERWRITTEN;
@@ -118,15 +117,14 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
 {
     bnorm_desc d;
     bn_work w;
-    size_t nodes;
-    const bnorm_status s = check(call, false, desc, b, &d, &w, &nodes);
+    const bnorm_status s = check(call, false, desc, b, &d, &w);
     if (s != BNORM_OK) return s;
     if (w.plan.values == 0) {
         pass_empty(call, &w);
         return BNORM_OK;
     }
 
-    if (call == INFERENCE) nodes = 0; /* it sums nothing */
+    const size_t nodes = call == INFERENCE ? 0 : bn_node_bytes(&w.plan, w.value); /* inference sums nothing */
     void *const own = nodes > 0 && !b->workspace ? malloc(bn_scratch_bytes(nodes)) : NULL;
     if (nodes > 0) {
         if (!own && !b->workspace) return BNORM_NO_MEMORY;
@@ -145,8 +143,7 @@ static bnorm_status check_part(call call, const bnorm_desc *desc, const bnorm_bu
 {
     bnorm_desc d;
     bn_work w;
-    size_t nodes;
-    return check(call, true, desc, b, &d, &w, &nodes);
+    return check(call, true, desc, b, &d, &w);
 }
 
 bnorm_status bnorm_check_training_part(const bnorm_desc *desc, const bnorm_buffers *b)

@@ -101,10 +101,12 @@ bnorm_status bnorm_layer_forward(bnorm_layer *l, size_t batch, const void *x, vo
     if (training) make_room(l, &d);
 
     bnorm_buffers b = buffers_of(l);
-    if (!training) b.workspace = NULL;
     b.x = x;
     b.y = y;
-    if (!training) return bnorm_forward_inference(&d, &b);
+    if (!training) {
+        b.workspace = NULL; /* of an earlier batch, perhaps a smaller one */
+        return bnorm_forward_inference(&d, &b);
+    }
     const bnorm_status s = bnorm_forward_training(&d, &b);
     if (s != BNORM_OK) return s;
     l->saved = true;

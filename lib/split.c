@@ -27,8 +27,6 @@ struct bnorm_gradient_sums {
     sums s;
 };
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
 /* ---- making and merging ---- */
 
 static bnorm_status create(sums **out, const bnorm_desc *desc, size_t first_block, uint32_t kind)
@@ -171,6 +169,8 @@ static bnorm_status merge(sums *s, const sums *next)
     return status;
 }
 
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
 /* What is made of some columns of the folded sums, in arrays of `to`. */
 typedef void fold_use(const sums *s, size_t column, size_t columns, const double *a, const double *b,
                       const bnorm_buffers *to);
@@ -265,10 +265,10 @@ static bnorm_status serialise(const sums *s, char *bytes, size_t *size)
     return status;
 }
 
-/* Values of a feature before a block of entries that are several blocks, the last of which may be short. */
+/* Values of a feature before a block, of entries that are several blocks: only the last of an entry may be short. */
 static size_t values_before(const sums *s, size_t block)
 {
-    return block / s->in_block * s->desc.spatial + least(block % s->in_block * s->most, s->desc.spatial);
+    return block / s->in_block * s->desc.spatial + block % s->in_block * s->most;
 }
 
 /* Whether the next node of f, of so many blocks, can have so many values: of entries that are several blocks all are

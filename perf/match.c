@@ -336,8 +336,8 @@ static void leave(field *f)
 static bool stays_in_cache(const work *w, const match_options *o, bool streamed)
 {
     const size_t channel = w->bytes / w->features * (w->op == BACKWARD ? 2 : 1);
-    const size_t most = streamed ? o->last_level / 2 / (size_t)w->threads : 0;
-    return w->shape.channels_first && channel <= (most > o->core_cache ? most : o->core_cache);
+    const size_t share = streamed ? o->last_level / 2 / (size_t)w->threads : 0;
+    return w->shape.channels_first && (channel <= o->core_cache || channel <= share);
 }
 
 verdict match_run(result *r, const match_options *options, operation op, bnorm_dtype dtype, const shape *s, int threads)

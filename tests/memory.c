@@ -67,7 +67,6 @@ CASE(memory, inference_without_memory)
             const bnorm_desc d = shape_desc(all_types[t], s, 1);
             struct problem p = problem_make(&d, 0);
             problem_fill(&p, &(struct input){.pattern = RANDOM});
-            problem_save(&p);
             allocation_fail_from(1);
             const bnorm_status status = call(INFERENCE, &d, &p.buffers);
             const int count = allocation_count();

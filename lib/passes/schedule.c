@@ -60,7 +60,6 @@ static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, si
 {
     const size_t bytes = feature_bytes(p, value, reads) + 1, piece = divide_up(PIECE, p->run * value);
     const size_t own = bn_core_cache() / 4 * 3 / bytes;
-    if (own >= piece) return own;
     const size_t more = least(piece, bn_last_level_cache() / 2 / threads / bytes);
     return own > more ? own : more;
 }

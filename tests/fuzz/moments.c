@@ -172,8 +172,7 @@ static bool range_holds(const struct limits *l, const struct head *h)
 
 static unsigned __int128 values_before(const struct limits *l, uint64_t block)
 {
-    const uint64_t part = block % l->entry_blocks * l->full, spatial = l->desc.spatial;
-    return (unsigned __int128)(block / l->entry_blocks) * spatial + (part < spatial ? part : spatial);
+    return (unsigned __int128)(block / l->entry_blocks) * l->desc.spatial + block % l->entry_blocks * l->full;
 }
 
 /* Large images are there with all their blocks; any other block has an entry at least. */
@@ -412,7 +411,7 @@ static struct limits limits_of(struct bytes *b)
     static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64, BNORM_BF16, BNORM_F16};
     const unsigned how = take(b);
     const bnorm_layout layout = how & 1 ? BNORM_CHANNELS_FIRST : BNORM_CHANNELS_LAST;
-    struct limits l = {.backward = how & 2, .entry_blocks = 1, .block_entries = 1};
+    struct limits l = {.backward = how & 2, .entry_blocks = 1};
     l.desc = bnorm_image(types[how >> 2 & 3], layout, 0, 1 + choose(b, FEATURES_MOST), pixels[how >> 4 & 7]);
     size_t rows = 0, size = 0;
     need(bnorm_block_rows(&l.desc, &rows), "block rows");
