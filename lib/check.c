@@ -1,4 +1,4 @@
-/* What the doors share: checks of a description and of overlap, and what a call works with. */
+/* What the doors share: checks of a description, and what a call works with. */
 #include "check.h"
 #include "isa/select.h"
 
@@ -98,18 +98,6 @@ bnorm_status bn_check_description(const bnorm_desc *d, bool unsupported_arrays, 
     if (!(d->update_rate >= 0 && d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
     if (d->threads < 0) return BNORM_BAD_THREADS;
     return BNORM_OK;
-}
-
-/* ---- overlap ---- */
-
-bool bn_arrays_overlap(const bn_arrays *a, int same)
-{
-    for (int i = 0; i < a->written; i++)
-        for (int j = i + 1; j < a->count; j++) {
-            if (i == 0 && j == same && bn_spans_equal(a->spans[i], a->spans[j])) continue;
-            if (bn_spans_share(a->spans[i], a->spans[j])) return true;
-        }
-    return false;
 }
 
 /* ---- work ---- */

@@ -1,4 +1,4 @@
-/* What the doors share: checks of a description and of overlap, and what a call works with. */
+/* What the doors share: checks of a description, and what a call works with. */
 #ifndef BN_CHECK_H
 #define BN_CHECK_H
 
@@ -11,22 +11,6 @@ bnorm_status bn_check_description(const bnorm_desc *desc, bool unsupported_array
 
 /* Values of a row, side by side. */
 size_t bn_row_values(const bnorm_desc *desc);
-
-enum { BN_ARRAYS_MOST = 9 }; /* inference: 2 written, 5 read; training 6 and 3; backward 4 and 5 */
-
-typedef struct bn_arrays {
-    bn_span spans[BN_ARRAYS_MOST];
-    int count, written; /* the written ones come first */
-} bn_arrays;
-
-/* stride and width in bytes. */
-static inline void bn_arrays_add(bn_arrays *a, const void *start, size_t rows, size_t stride, size_t width)
-{
-    a->spans[a->count++] = (bn_span){start, rows, stride, width};
-}
-
-/* Whether a written array shares an element with another one. The first may be array number `same`, exactly. */
-bool bn_arrays_overlap(const bn_arrays *arrays, int same);
 
 /* Of a resolved description. Scratch for nodes is for the caller to give. */
 bn_work bn_work_make(const bnorm_desc *resolved, const bnorm_buffers *buffers);
