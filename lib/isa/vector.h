@@ -92,16 +92,6 @@ BN_INLINE void vs_stream(uint16_t *p, vs v) { vs_store(p, v); }
 BN_INLINE void bn_stream_fence(void) {}
 #endif
 
-/* Asks for the cache lines of [p, p + bytes), in the first cache or in the second only. The address need not exist. */
-BN_INLINE void bn_fetch(uintptr_t p, size_t bytes, bool second)
-{
-    for (size_t i = 0; i < bytes; i += 64)
-        if (second)
-            __builtin_prefetch((const void *)(p + i), 0, 2);
-        else
-            __builtin_prefetch((const void *)(p + i), 0, 3);
-}
-
 /* ---- arithmetic and conversions ---- */
 
 BN_INLINE vd vd_zero(void) { return (vd){0}; }

@@ -18,6 +18,7 @@ enum {
     BN_GROUP = 64,       /* columns that are summed again together; a narrow tile is one group */
     BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along */
     BN_LANES = 16,     /* a run of over BN_SHORT_RUN values is summed in so many lanes, */
+    BN_LONG_RUNS = 32, /* features of a tile of longer runs, at most */
     BN_STEP = 64,      /* and so many values make one addition to each */
     BN_TABLE_RUN = 32  /* runs up to here have one factor a value in the tables of the element passes: a vector may have
                           many features. Of longer ones a cache line, 32 values at most, has two */
@@ -28,6 +29,7 @@ enum {
 typedef struct bn_tile {
     size_t rows, columns, run, pitch;
     size_t lanes; /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
+    bool far;     /* the arrays are beyond the last cache */
 } bn_tile;
 
 /* What an element pass needs of each feature, made by the two coefficient kernels. */
@@ -35,6 +37,8 @@ typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
     bool table;                 /* a factor for each value, not only for each run: runs of up to BN_TABLE_RUN */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
+    bool far;                   /* what is read comes from beyond the last cache */
+    bool stream;                /* write with stores that pass the cache by */
     bool extreme;               /* some factors are outside float's comfortable range: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;
@@ -83,14 +87,13 @@ typedef struct bn_kernels {
     void (*normalise_coefficients)(bn_coefficients *c);
     void (*input_gradient_coefficients)(bn_coefficients *c);
 
-    /* y = (x - mean) * (gamma * invstd) + beta over rows of the tile that c describes. stream: with stores that pass
-     * the cache by. Reads each x, writes each y once. */
-    void (*normalise)(const bn_coefficients *c, const void *x, size_t x_stride, void *y, size_t y_stride, size_t rows,
-                      bool stream);
+    /* y = (x - mean) * (gamma * invstd) + beta over rows of the tile that c describes. Reads each x, writes each
+     * y once. */
+    void (*normalise)(const bn_coefficients *c, const void *x, size_t x_stride, void *y, size_t y_stride, size_t rows);
 
     /* dx = gamma * invstd * ((dy - sum_dy / M) - (x - mean) * (invstd * invstd * sum_dy_d / M)), likewise. */
     void (*input_gradient)(const bn_coefficients *c, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
-                           void *dx, size_t dx_stride, size_t rows, bool stream);
+                           void *dx, size_t dx_stride, size_t rows);
 } bn_kernels;
 
 #endif

@@ -86,10 +86,10 @@ BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const doub
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
  * in the order of addresses, its share of a later group. */
-BN_INLINE void add_row_group(int what, source a, size_t rows, size_t columns, const double *pivot, double *s, double *q)
+BN_INLINE void add_row_group(int what, int cache, source a, size_t rows, size_t columns, const double *pivot, double *s,
+                             double *q)
 {
-    const bool wide = is_wide(columns);
-    const size_t least = wide ? 2 * TOGETHER : TOGETHER, share = rows * VD * sizeof(stored);
+    const size_t least = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * VD * sizeof(stored);
     const size_t ahead = rows_ahead(a.x_stride, least), ahead_dy = rows_ahead(a.dy_stride, least);
     size_t j = 0;
 
@@ -97,10 +97,10 @@ BN_INLINE void add_row_group(int what, source a, size_t rows, size_t columns, co
         uintptr_t next = beyond(a.x, (r + ahead) * a.x_stride);
         uintptr_t next_dy = what == GRADIENT ? beyond(a.dy, (r + ahead_dy) * a.dy_stride) : 0;
         for (const size_t end = columns / VD * (r + 1) / rows * VD; j < end; j += VD) {
-            bn_fetch(next, share, wide);
+            fetch(cache, next, share);
             next += share;
             if (what == GRADIENT) {
-                bn_fetch(next_dy, share, wide);
+                fetch(cache, next_dy, share);
                 next_dy += share;
             }
             add_rows(what, moved_by(a, 0, j), rows, VD, pivot + j, s + j, q + j);
@@ -109,12 +109,25 @@ BN_INLINE void add_row_group(int what, source a, size_t rows, size_t columns, co
     if (j < columns) add_rows(what, moved_by(a, 0, j), rows, columns - j, pivot + j, s + j, q + j);
 }
 
-/* s, q and pivot hold whole vectors. */
-BN_INLINE void add_block(int what, source a, size_t rows, size_t columns, const double *pivot, double *s, double *q)
+BN_INLINE void add_block_from(int what, int cache, source a, size_t rows, size_t columns, const double *pivot,
+                              double *s, double *q)
 {
     size_t r = 0;
-    for (; r + TOGETHER <= rows; r += TOGETHER) add_row_group(what, moved_by(a, r, 0), TOGETHER, columns, pivot, s, q);
-    for (; r < rows; r++) add_row_group(what, moved_by(a, r, 0), 1, columns, pivot, s, q);
+    for (; r + TOGETHER <= rows; r += TOGETHER)
+        add_row_group(what, cache, moved_by(a, r, 0), TOGETHER, columns, pivot, s, q);
+    for (; r < rows; r++) add_row_group(what, cache, moved_by(a, r, 0), 1, columns, pivot, s, q);
+}
+
+/* s, q and pivot hold whole vectors. */
+BN_INLINE void add_block(int what, source a, size_t rows, size_t columns, bool far, const double *pivot, double *s,
+                         double *q)
+{
+    if (far && is_wide(columns))
+        add_block_from(what, SECOND, a, rows, columns, pivot, s, q);
+    else if (far || !is_long(columns))
+        add_block_from(what, FIRST, a, rows, columns, pivot, s, q);
+    else
+        add_block_from(what, NOWHERE, a, rows, columns, pivot, s, q);
 }
 
 /* Rows of a strided narrow matrix, set side by side. */
@@ -146,9 +159,9 @@ BN_INLINE void add_lanes(int what, source a, size_t rows, size_t columns, size_t
         }
         from.x_stride = from.dy_stride = wide;
         if (take > 0)
-            add_block(what, from, take, wide, pivot, s, q);
+            add_block_from(what, FIRST, from, take, wide, pivot, s, q);
         else
-            add_row_group(what, from, 1, here * columns, pivot, s, q);
+            add_row_group(what, FIRST, from, 1, here * columns, pivot, s, q);
         r += here;
     }
 }
@@ -195,7 +208,7 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
     memset(s, 0, room * sizeof *s);
     memset(q, 0, room * sizeof *q);
     if (t->lanes == 1) {
-        add_block(what, a, t->rows, columns, pivot, s, q);
+        add_block(what, a, t->rows, columns, t->far, pivot, s, q);
     } else {
         add_lanes(what, a, t->rows, columns, t->lanes, pivot, s, q);
         fold(what, s, q, t->lanes, columns);
@@ -226,15 +239,16 @@ BN_INLINE void add_along(int what, source a, size_t values, vd pivot, vd *s, vd 
     }
 }
 
-/* Values [from, to) of a run. What is fetched goes into the second cache: images are often a multiple of a page apart,
- * and then the runs ahead share few sets of the first. Backward is 1.2 times as fast for it. */
-BN_INLINE void add_run(int what, source a, size_t from, size_t to, lead l, lead l_dy, vd pivot, vd *s, vd *q)
+/* Values [from, to) of a run, `place` values into what the leads lead along. What is fetched goes into the second
+ * cache: images are often a multiple of a page apart, and then the runs ahead share few sets of the first. */
+BN_INLINE void add_run(int what, int cache, source a, size_t from, size_t to, size_t place, lead l, lead l_dy, vd pivot,
+                       vd *s, vd *q)
 {
     size_t i = from;
 
     for (; i + BN_STEP <= to; i += BN_STEP) {
-        bn_fetch(ahead_of(a.x, l, i), BN_STEP * sizeof(stored), true);
-        if (what == GRADIENT) bn_fetch(ahead_of(a.dy, l_dy, i), BN_STEP * sizeof(stored), true);
+        fetch(cache, ahead_of(a.x - place, l, place + i), BN_STEP * sizeof(stored));
+        if (what == GRADIENT) fetch(cache, ahead_of(a.dy - place, l_dy, place + i), BN_STEP * sizeof(stored));
         add_along(what, moved_by(a, 0, i), BN_STEP, pivot, s, q);
     }
     if (i < to) add_along(what, moved_by(a, 0, i), to - i, pivot, s, q);
@@ -253,35 +267,39 @@ BN_INLINE void hand_over(int what, vd *part_s, vd *part_q, double *s, double *q)
     for (size_t i = 0; i < BN_LANES; i++) add_sums(what, s + i, q + i, other_s[i], other_q[i]);
 }
 
+/* Rows that are added up together are read side by side, feature by feature, so that each is read in the order of its
+ * addresses. */
 BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
     enum { PART = STEPS_TOGETHER * BN_STEP };
-    const lead l = lead_of(t->run, t->pitch, a.x_stride), l_dy = lead_of(t->run, t->pitch, a.dy_stride);
     const size_t rows_together = t->run < PART ? STEPS_TOGETHER / ((t->run + BN_STEP - 1) / BN_STEP) : 1;
+    const int cache = t->run * sizeof(stored) >= FETCHED_RUN ? SECOND : NOWHERE;
+    const bool whole = t->run == t->pitch; /* runs follow each other in a row */
+    const size_t values = whole ? t->columns * t->run : t->run, pitch = whole ? values : t->pitch;
+    const lead l = lead_of(values, pitch, a.x_stride), l_dy = lead_of(values, pitch, a.dy_stride);
+    double lanes_s[BN_LONG_RUNS][BN_LANES], lanes_q[BN_LONG_RUNS][BN_LANES];
+    vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
 
-    for (size_t c = 0; c < t->columns; c++) {
-        const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
-        vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
-        double lanes_s[BN_LANES], lanes_q[BN_LANES];
-
-        for (size_t k = 0; k < ACROSS; k++) {
-            part_s[k] = part_q[k] = vd_zero();
-            vd_store(lanes_s + k * VD, vd_zero());
-            vd_store(lanes_q + k * VD, vd_zero());
-        }
-        for (size_t r = 0; r < t->rows;) {
-            const size_t end = r + rows_together < t->rows ? r + rows_together : t->rows;
+    for (size_t k = 0; k < ACROSS; k++) part_s[k] = part_q[k] = vd_zero();
+    memset(lanes_s, 0, t->columns * sizeof *lanes_s);
+    memset(lanes_q, 0, t->columns * sizeof *lanes_q);
+    for (size_t r = 0, end; r < t->rows; r = end) {
+        end = r + rows_together < t->rows ? r + rows_together : t->rows;
+        for (size_t c = 0; c < t->columns; c++) {
+            const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
+            const size_t place = whole ? c * t->run : 0;
             for (size_t from = 0; from < t->run; from += PART) {
                 const size_t to = from + PART < t->run ? from + PART : t->run;
                 for (size_t i = r; i < end; i++)
-                    add_run(what, moved_by(a, i, c * t->pitch), from, to, l, l_dy, p, part_s, part_q);
-                hand_over(what, part_s, part_q, lanes_s, lanes_q);
+                    add_run(what, cache, moved_by(a, i, c * t->pitch), from, to, place, l, l_dy, p, part_s, part_q);
+                hand_over(what, part_s, part_q, lanes_s[c], lanes_q[c]);
             }
-            r = end;
         }
-        fold(what, lanes_s, lanes_q, BN_LANES, 1);
-        s[c] = lanes_s[0];
-        q[c] = lanes_q[0];
+    }
+    for (size_t c = 0; c < t->columns; c++) {
+        fold(what, lanes_s[c], lanes_q[c], BN_LANES, 1);
+        s[c] = lanes_s[c][0];
+        q[c] = lanes_q[c][0];
     }
 }
 

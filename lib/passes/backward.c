@@ -1,11 +1,11 @@
 /* Backward: gradient sums, then the input gradient. */
 #include "passes/passes.h"
 
-static void sums_of_block(const bn_work *w, size_t block, size_t column, size_t columns, double *sum_dy,
+static void sums_of_block(const bn_work *w, size_t block, size_t column, size_t columns, bool far, double *sum_dy,
                           double *sum_dy_d)
 {
     const bn_block b = bn_plan_block(&w->plan, block);
-    const bn_tile tile = bn_tile_of(w, b, columns);
+    const bn_tile tile = bn_tile_of(w, b, columns, far);
     const size_t x_stride = w->desc->x_stride, dy_stride = w->desc->dy_stride;
 
     w->kernels->gradient_sums(&tile, bn_at(w, w->buffers->x, b, x_stride, column), x_stride,
@@ -48,13 +48,13 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     w->kernels->input_gradient_coefficients(c);
 }
 
-static void input_gradient(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c, bool stream)
+static void input_gradient(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c)
 {
     const bnorm_desc *const d = w->desc;
     const bnorm_buffers *const b = w->buffers;
     w->kernels->input_gradient(c, bn_at(w, b->x, block, d->x_stride, column), d->x_stride,
                                bn_at(w, b->dy, block, d->dy_stride, column), d->dy_stride,
-                               (void *)bn_at(w, b->dx, block, d->dx_stride, column), d->dx_stride, block.rows, stream);
+                               (void *)bn_at(w, b->dx, block, d->dx_stride, column), d->dx_stride, block.rows);
 }
 
 static void backward(const bn_work *w, const bn_operation *operation)

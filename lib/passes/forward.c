@@ -1,10 +1,11 @@
 /* Forward: moments, then normalise; for inference normalise alone, from the running statistics. */
 #include "passes/passes.h"
 
-static void moments_of_block(const bn_work *w, size_t block, size_t column, size_t columns, double *mean, double *m2)
+static void moments_of_block(const bn_work *w, size_t block, size_t column, size_t columns, bool far, double *mean,
+                             double *m2)
 {
     const bn_block b = bn_plan_block(&w->plan, block);
-    const bn_tile tile = bn_tile_of(w, b, columns);
+    const bn_tile tile = bn_tile_of(w, b, columns, far);
     const size_t stride = w->desc->x_stride;
     w->kernels->moments(&tile, bn_at(w, w->buffers->x, b, stride, column), stride, mean, m2);
 }
@@ -51,11 +52,11 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     w->kernels->normalise_coefficients(c);
 }
 
-static void normalise(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c, bool stream)
+static void normalise(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c)
 {
     const size_t x_stride = w->desc->x_stride, y_stride = w->desc->y_stride;
     w->kernels->normalise(c, bn_at(w, w->buffers->x, block, x_stride, column), x_stride,
-                          (void *)bn_at(w, w->buffers->y, block, y_stride, column), y_stride, block.rows, stream);
+                          (void *)bn_at(w, w->buffers->y, block, y_stride, column), y_stride, block.rows);
 }
 
 static void forward(const bn_work *w, const bn_operation *operation)

@@ -25,7 +25,7 @@ typedef struct bn_work {
 const void *bn_at(const bn_work *work, const void *array, bn_block block, size_t stride, size_t column);
 
 /* The tile of a block for some columns. */
-bn_tile bn_tile_of(const bn_work *work, bn_block block, size_t columns);
+bn_tile bn_tile_of(const bn_work *work, bn_block block, size_t columns, bool far);
 
 /* What an element pass over some columns, with rows of these strides, needs to know of its tile: columns, run, pitch,
  * table and repeat. Rows of a dense matrix that is all in the strip are taken side by side: as many as make whole cache
@@ -35,7 +35,7 @@ void bn_describe_tile(const bn_work *work, size_t columns, bool dense, bn_coeffi
 typedef struct bn_operation {
     /* The node of one block for columns [column, column + columns). NULL where there is no first trip: finish then
      * makes the node. */
-    void (*block)(const bn_work *work, size_t block, size_t column, size_t columns, double *a, double *b);
+    void (*block)(const bn_work *work, size_t block, size_t column, size_t columns, bool far, double *a, double *b);
     /* bn_kernels' merge_moments or merge_sums. */
     bn_merge *merge;
     /* Writes the results that are one a column; a and b are the node of the whole batch and may be changed. */
@@ -45,7 +45,7 @@ typedef struct bn_operation {
                     bn_coefficients *c);
     /* The element pass over a block, or over several where their rows are whole. NULL where nothing is to be written.
      */
-    void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c, bool stream);
+    void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c);
 } bn_operation;
 
 /* Bytes of nodes that the walk wants in work->nodes, 0 where it wants none. */

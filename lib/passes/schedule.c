@@ -11,7 +11,6 @@ enum {
     PIECE_LEAST = 1 << 10,    /* that are worth going to, channels first */
     THREAD_BYTES = 320 << 10, /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
     TASKS_PER_THREAD = 4,     /* so that the largest share is at most a fifth above the mean */
-    LONG_RUNS = 32,           /* features of a tile that is not summed in columns */
     LINE = 64                 /* a cache line, which no two threads should write */
 };
 
@@ -67,7 +66,7 @@ static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, si
 /* Features of the widest tile that the tables, and the room for sums of columns, allow. */
 static size_t widest_tile(const bn_plan *p, size_t value)
 {
-    return p->run > BN_SHORT_RUN ? LONG_RUNS : bn_strip_values(value) / p->run;
+    return p->run > BN_SHORT_RUN ? BN_LONG_RUNS : bn_strip_values(value) / p->run;
 }
 
 /* That scratch and, for resident strips, the cache allow; 0 is as good as 1. */
@@ -120,6 +119,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     const size_t bytes = p->values * p->columns * value * (trips.reads + trips.elements), reads = trips.reads;
     const bool two_trips = trips.sums && trips.elements;
     bn_schedule s = {.threads = threads_worth(p, value, bytes, asked),
+                     .far = beyond_cache(bytes),
                      .stream = !trips.in_place && beyond_cache(bytes),
                      .strip = p->columns};
     const size_t threads = (size_t)s.threads;

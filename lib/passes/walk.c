@@ -22,7 +22,7 @@ static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t 
                    double *scratch)
 {
     if (to - from == 1) {
-        k->operation->block(k->work, from, column, columns, a, b);
+        k->operation->block(k->work, from, column, columns, k->schedule->far, a, b);
         return;
     }
     const size_t middle = from + bn_plan_left(to - from);
@@ -44,7 +44,7 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
         bn_block b = bn_plan_block(p, i);
         if (whole) b.rows = bn_plan_block(p, to).row - b.row;
         c->run = b.run;
-        k->operation->elements(k->work, b, column, c, k->schedule->stream);
+        k->operation->elements(k->work, b, column, c);
     }
 }
 
@@ -54,6 +54,8 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
 static APART void resident_elements(const walk *k, size_t column, size_t columns, const double *a, const double *b)
 {
     bn_coefficients c;
+    c.far = k->schedule->far;
+    c.stream = k->schedule->stream;
     k->operation->prepare(k->work, column, columns, a, b, &c);
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
@@ -125,6 +127,8 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
     double finished[2 * BN_STRIP];
     size_t prepared = k->strips;
 
+    c.far = k->schedule->far;
+    c.stream = k->schedule->stream;
     for (size_t task = to; task-- > from;) {
         const size_t group = task / k->strips, strip = task % k->strips;
         const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, p->columns - column);
@@ -165,9 +169,10 @@ const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride
     return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
 }
 
-bn_tile bn_tile_of(const bn_work *w, bn_block b, size_t columns)
+bn_tile bn_tile_of(const bn_work *w, bn_block b, size_t columns, bool far)
 {
-    return (bn_tile){.rows = b.rows, .columns = columns, .run = b.run, .pitch = w->plan.run, .lanes = w->plan.lanes};
+    return (bn_tile){
+        .rows = b.rows, .columns = columns, .run = b.run, .pitch = w->plan.run, .lanes = w->plan.lanes, .far = far};
 }
 
 static size_t rows_side_by_side(const bn_work *w, size_t values)
