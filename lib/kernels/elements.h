@@ -16,12 +16,16 @@ BN_INLINE const real *row_of(const bn_coefficients *c, int k) { return c->factor
 BN_INLINE bool comfortable(double factor)
 {
     const double size = fabs(factor);
-    return sizeof(real) == sizeof(double) || size == 0 || !(size < 0x1p-100 || size > 0x1p100);
+    return sizeof(real) == sizeof(double) || !((size != 0) & ((size < 0x1p-100) | (size > 0x1p100)));
 }
 
 /* As an element is computed. A NaN becomes one whose lower bits are 0, as those of 16-bit elements are, so that the sum
  * which rounds to 16 bits cannot carry it beyond NaN. */
-BN_INLINE real narrowed(double v) { return isnan(v) ? (real)NAN : (real)v; }
+BN_INLINE real narrowed(double v)
+{
+    const real r = (real)v;
+    return r != r ? (real)NAN : r;
+}
 
 BN_INLINE double gamma_of(const bn_coefficients *c, size_t f) { return c->gamma ? ((const param *)c->gamma)[f] : 1; }
 BN_INLINE double beta_of(const bn_coefficients *c, size_t f) { return c->beta ? ((const param *)c->beta)[f] : 0; }
@@ -41,47 +45,47 @@ BN_INLINE void spread_factors(const bn_coefficients *c, real *p)
     if (!c->table) return;
     for (size_t f = c->columns; c->run > 1 && f-- > 0;)
         for (size_t r = c->run; r-- > 0;) p[f * c->run + r] = p[f];
-    for (size_t j = width(c); j < width(c) * c->repeat; j++) p[j] = p[j - width(c)];
+    const size_t all = width(c) * c->repeat;
+    for (size_t done = width(c), more; done < all; done += more) {
+        more = done < all - done ? done : all - done;
+        memcpy(p + done, p, more * sizeof *p);
+    }
 }
 
-/* HIGH and LOW, and SCALE. */
-BN_INLINE void mean_and_scale(bn_coefficients *c)
+/* HIGH and LOW, SCALE, and for a gradient SLOPE and MEAN_DY. In a loop that the compiler makes vectors of: features are
+ * as many as values where the batch is small. */
+BN_INLINE void fill_factors(bn_coefficients *c, bool gradient)
 {
-    real *const high = row(c, HIGH), *const low = row(c, LOW), *const scale = row(c, SCALE);
-    bool all = true;
+    real *restrict const high = row(c, HIGH), *restrict const low = row(c, LOW), *restrict const scale = row(c, SCALE);
+    real *restrict const slope = row(c, SLOPE), *restrict const mean_dy = row(c, MEAN_DY);
+    int64_t all = -1; /* as wide as a double */
 
     for (size_t f = 0; f < c->columns; f++) {
         const double s = scale_of(c, f);
         high[f] = narrowed(c->mean[f]);
         low[f] = narrowed(c->mean[f] - (double)high[f]);
         scale[f] = narrowed(s);
-        all &= comfortable(s);
+        all &= comfortable(s) ? -1 : 0;
+        if (!gradient) continue;
+        slope[f] = narrowed(slope_of(c, f));
+        mean_dy[f] = narrowed(mean_dy_of(c, f));
+        all &= comfortable(slope_of(c, f)) ? -1 : 0;
     }
-    c->extreme = !all;
+    c->extreme = all == 0;
 }
 
 static void normalise_coefficients(bn_coefficients *c)
 {
     real *const shift = row(c, SHIFT);
 
-    mean_and_scale(c);
+    fill_factors(c, false);
     for (size_t f = 0; f < c->columns; f++) shift[f] = narrowed(beta_of(c, f));
     for (int k = HIGH; k <= SHIFT; k++) spread_factors(c, row(c, k));
 }
 
 static void input_gradient_coefficients(bn_coefficients *c)
 {
-    real *const slope = row(c, SLOPE), *const mean_dy = row(c, MEAN_DY);
-    bool all = true;
-
-    mean_and_scale(c);
-    for (size_t f = 0; f < c->columns; f++) {
-        const double s = slope_of(c, f);
-        slope[f] = narrowed(s);
-        mean_dy[f] = narrowed(mean_dy_of(c, f));
-        all &= comfortable(s);
-    }
-    c->extreme |= !all;
+    fill_factors(c, true);
     for (int k = HIGH; k <= MEAN_DY; k++) spread_factors(c, row(c, k));
 }
 
