@@ -7,7 +7,7 @@ enum {
     WIDE_ROW = 1024,   /* bytes; of longer rows, those fetched ahead do not stay in a first cache of 32 KB beside the
                           sums, or the factors: on Zen 4 a sum of rows of 4 KB reads at 0.8 of the pace of a plain read
                           of memory, and at 1.0 where they are fetched into the second */
-    LONG_ROW = 2048,   /* bytes; longer rows the hardware fetches by itself from within the last cache: sums of 1000 x
+    LONG_ROW = 3072,   /* bytes; longer rows the hardware fetches by itself from within the last cache: sums of 1000 x
                           1000 floats took 1.1 times as long with ours, of 1000 x 256 0.87 (Zen 3) */
     FETCHED_RUN = 1024 /* bytes; shorter runs are read several rows at a time, and it fetches those by itself: backward
                           of 50 images of 14 x 14 and 1024 channels took 1.35 times as long with ours (Zen 3) */
