@@ -118,31 +118,33 @@ static void merge_chunks(const walk *k, size_t column, size_t columns)
     k->operation->finish(w, column, columns, node_of(w, 0) + column, node_of(w, 0) + p->columns + column);
 }
 
-/* Backwards, for what was read last may still be in cache. Without a first trip the strip is finished here. */
+/* After a first trip backwards, for what was read last may still be in cache. Without one a strip is finished here, and
+ * a group is passed over in one go: 8192 x 4096 is 1.1 times as fast in the order of addresses. */
 static APART void element_tasks(const walk *k, size_t from, size_t to)
 {
     const bn_work *const w = k->work;
     const bn_plan *const p = &w->plan;
+    const bool first_trip = k->operation->block;
     bn_coefficients c;
     double finished[2 * BN_STRIP];
     size_t prepared = k->strips;
 
     c.far = k->schedule->far;
     c.stream = k->schedule->stream;
-    for (size_t task = to; task-- > from;) {
-        const size_t group = task / k->strips, strip = task % k->strips;
+    for (size_t i = from; i < to; i++) {
+        const size_t task = first_trip ? from + to - 1 - i : i, group = task / k->strips, strip = task % k->strips;
         const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, p->columns - column);
         if (strip != prepared) {
-            const bool first_trip = k->operation->block;
             double *const a = first_trip ? node_of(w, 0) + column : finished;
             double *const b = a + (first_trip ? p->columns : BN_STRIP);
             if (!first_trip) k->operation->finish(w, column, columns, a, b);
             k->operation->prepare(w, column, columns, a, b, &c);
             prepared = strip;
         }
-        for (size_t chunk = first_chunk(k, group + 1); chunk-- > first_chunk(k, group);) {
-            elements(k, first_block(p, chunk), first_block(p, chunk + 1), column, &c);
-        }
+        const size_t first = first_chunk(k, group), end = first_chunk(k, group + 1),
+                     step = first_trip ? 1 : end - first;
+        for (size_t chunk = end; chunk > first; chunk -= step)
+            elements(k, first_block(p, chunk - step), first_block(p, chunk), column, &c);
     }
 }
 
