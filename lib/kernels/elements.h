@@ -43,8 +43,10 @@ BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns 
 BN_INLINE void spread_factors(const bn_coefficients *c, real *p)
 {
     if (!c->table) return;
-    for (size_t f = c->columns; c->run > 1 && f-- > 0;)
-        for (size_t r = c->run; r-- > 0;) p[f * c->run + r] = p[f];
+    for (size_t f = c->columns; c->run > 1 && f-- > 0;) {
+        const real factor = p[f];
+        for (size_t r = 0; r < c->run; r++) p[f * c->run + r] = factor;
+    }
     const size_t all = width(c) * c->repeat;
     for (size_t done = width(c), more; done < all; done += more) {
         more = done < all - done ? done : all - done;
@@ -167,7 +169,7 @@ BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
 /* ---- a row ---- */
 
 enum { LINE_BYTES = 64, LINE_VALUES = LINE_BYTES / sizeof(stored) };
-_Static_assert((int)LINE_VALUES <= (int)BN_TABLE_RUN, "of longer runs a line has two features at most");
+_Static_assert((int)LINE_BYTES <= (int)BN_TABLE_RUN, "of longer runs a line has two features at most");
 
 /* Values before the first whole cache line: a streaming store wants it so. */
 BN_INLINE size_t to_line(const stored *p, size_t values)

@@ -20,8 +20,8 @@ enum {
     BN_LANES = 16,     /* a run of over BN_SHORT_RUN values is summed in so many lanes, */
     BN_LONG_RUNS = 32, /* features of a tile of longer runs, at most */
     BN_STEP = 64,      /* and so many values make one addition to each */
-    BN_TABLE_RUN = 32  /* runs up to here have one factor a value in the tables of the element passes: a vector may have
-                          many features. Of longer ones a cache line, 32 values at most, has two */
+    BN_TABLE_RUN = 128 /* bytes; runs up to here have one factor a value in the tables of the element passes: a vector
+                          may have many features. Of longer ones a cache line has two at most */
 };
 
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels
@@ -35,7 +35,7 @@ typedef struct bn_tile {
 /* What an element pass needs of each feature, made by the two coefficient kernels. */
 typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
-    bool table;                 /* a factor for each value, not only for each run: runs of up to BN_TABLE_RUN */
+    bool table;                 /* a factor for each value, not only for each run: see BN_TABLE_RUN */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bool far;                   /* what is read comes from beyond the last cache */
     bool stream;                /* write with stores that pass the cache by */
