@@ -137,11 +137,15 @@ typedef struct elements {
 
 BN_INLINE vr value(const stored *p, size_t part) { return part == VR ? x_load(p) : x_load_part(p, part); }
 
+BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
+{
+    const vr d = (x - f.of[HIGH]) - f.of[LOW];
+    return gradient ? ((dy - f.of[MEAN_DY]) - d * f.of[SLOPE]) * f.of[SCALE] : d * f.of[SCALE] + f.of[SHIFT];
+}
+
 BN_INLINE vr result(elements a, factors f, size_t j, size_t part)
 {
-    const vr d = (value(a.x + j, part) - f.of[HIGH]) - f.of[LOW];
-    if (!a.gradient) return d * f.of[SCALE] + f.of[SHIFT];
-    return ((value(a.dy + j, part) - f.of[MEAN_DY]) - d * f.of[SLOPE]) * f.of[SCALE];
+    return computed(a.gradient, f, value(a.x + j, part), a.gradient ? value(a.dy + j, part) : f.of[HIGH]);
 }
 
 enum { PART, WHOLE, STREAM }; /* how a vector is stored */
@@ -154,6 +158,27 @@ BN_INLINE void put(stored *p, vr v, size_t part, int how)
         y_store(p, v);
     else
         y_store_part(p, v, part);
+}
+
+/* Values of one feature, which may stand in any lanes: a dtype has one vector or more to a vector of memory. */
+#ifndef BN_HALVES
+#define BN_HALVES 1
+BN_INLINE void x_load_halves(const stored *p, vr *v) { *v = x_load(p); }
+BN_INLINE void y_store_halves(stored *p, const vr *v) { y_store(p, *v); }
+BN_INLINE void y_stream_halves(stored *p, const vr *v) { y_stream(p, *v); }
+#endif
+
+BN_INLINE void put_halves(elements a, factors f, size_t j, int how)
+{
+    vr x[BN_HALVES], dy[BN_HALVES], v[BN_HALVES];
+
+    x_load_halves(a.x + j, x);
+    x_load_halves(a.dy + j, dy);
+    for (int i = 0; i < BN_HALVES; i++) v[i] = computed(a.gradient, f, x[i], dy[i]);
+    if (how == STREAM)
+        y_stream_halves(a.out + j, v);
+    else
+        y_store_halves(a.out + j, v);
 }
 
 /* The same in double, for factors that float shuns. */
@@ -239,7 +264,7 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
             fetch_line(a, j, x, dy);
-            for (size_t i = j; i < j + LINE_VALUES; i += VR) put(a.out + i, result(a, here, i, VR), VR, how);
+            for (size_t i = j; i < j + LINE_VALUES; i += BN_HALVES * VR) put_halves(a, here, i, how);
         }
         if (!last && j < end) {
             fetch_line(a, j, x, dy);

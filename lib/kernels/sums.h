@@ -223,20 +223,28 @@ _Static_assert(BN_STEP == TOGETHER * BN_LANES, "as the plan counts");
 
 BN_INLINE vd load_left(const stored *p, size_t left) { return left >= VD ? x_widen(p) : x_widen_part(p, left); }
 
-/* Up to BN_STEP values. Those that are not there add 0, whole vectors of them nothing. */
-BN_INLINE void add_along(int what, source a, size_t values, vd pivot, vd *s, vd *q)
+/* The first n lanes of a, the others of b. */
+BN_INLINE vd first_of(vd a, size_t n, vd b)
 {
-    for (size_t k = 0; k < ACROSS; k++) {
-        vd x[TOGETHER], dy[TOGETHER];
-        if (k * VD >= values) break;
-        for (size_t r = 0; r < TOGETHER; r++) {
-            const size_t place = r * BN_LANES + k * VD, left = place < values ? values - place : 0;
-            x[r] = left > 0 ? load_left(a.x + place, left) : vd_zero();
-            if (what == GRADIENT) dy[r] = left > 0 ? load_left(a.dy + place, left) : vd_zero();
-            for (size_t i = left; what == AROUND && i < VD; i++) x[r][i] = pivot[i];
-        }
-        add(what, x, dy, TOGETHER, pivot, s + k, q + k);
+    vl lane;
+
+    for (int i = 0; i < VD; i++) lane[i] = i;
+    const vl mask = lane < (vl){0} + (int64_t)n;
+    return (vd)((mask & (vl)a) | (~mask & (vl)b));
+}
+
+/* Vector k of lanes, over up to BN_STEP values. Those that are not there add 0. */
+BN_INLINE void add_lane(int what, source a, size_t values, size_t k, vd pivot, vd *s, vd *q)
+{
+    vd x[TOGETHER], dy[TOGETHER];
+
+    for (size_t r = 0; r < TOGETHER; r++) {
+        const size_t place = r * BN_LANES + k * VD, left = place < values ? values - place : 0;
+        x[r] = left > 0 ? load_left(a.x + place, left) : vd_zero();
+        if (what == GRADIENT) dy[r] = left > 0 ? load_left(a.dy + place, left) : vd_zero();
+        if (what == AROUND && left < VD) x[r] = first_of(x[r], left, pivot);
     }
+    add(what, x, dy, TOGETHER, pivot, s + k, q + k);
 }
 
 /* Values [from, to) of a run, `place` values into what the leads lead along. What is fetched goes into the second
@@ -249,9 +257,9 @@ BN_INLINE void add_run(int what, int cache, source a, size_t from, size_t to, si
     for (; i + BN_STEP <= to; i += BN_STEP) {
         fetch(cache, ahead_of(a.x - place, l, place + i), BN_STEP * sizeof(stored));
         if (what == GRADIENT) fetch(cache, ahead_of(a.dy - place, l_dy, place + i), BN_STEP * sizeof(stored));
-        add_along(what, moved_by(a, 0, i), BN_STEP, pivot, s, q);
+        for (size_t k = 0; k < ACROSS; k++) add_lane(what, moved_by(a, 0, i), BN_STEP, k, pivot, s, q);
     }
-    if (i < to) add_along(what, moved_by(a, 0, i), to - i, pivot, s, q);
+    for (size_t k = 0; k < ACROSS && k * VD < to - i; k++) add_lane(what, moved_by(a, 0, i), to - i, k, pivot, s, q);
 }
 
 /* Adds the sums of lanes to s and q, and begins them again from 0. */
