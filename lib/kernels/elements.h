@@ -205,24 +205,17 @@ BN_INLINE size_t to_line(const stored *p, size_t values)
 
 BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - from : VR; }
 
-/* What to fetch meanwhile: so far ahead, or along what is read. */
+/* What to fetch meanwhile, along what is read. */
 typedef struct later {
     int cache;
-    bool along;
-    size_t ahead;
     lead lead;
 } later;
-
-BN_INLINE uintptr_t place_of(const stored *start, later f, size_t j)
-{
-    return f.along ? ahead_of(start, f.lead, j) : beyond(start, f.ahead + j);
-}
 
 BN_INLINE void fetch_line(elements a, size_t j, later x, later dy)
 {
     if (x.cache == NOWHERE) return;
-    fetch(x.cache, place_of(a.x, x, j), LINE_BYTES);
-    if (a.gradient) fetch(x.cache, place_of(a.dy, dy, j), LINE_BYTES);
+    fetch(x.cache, ahead_of(a.x, x.lead, j), LINE_BYTES);
+    if (a.gradient) fetch(x.cache, ahead_of(a.dy, dy.lead, j), LINE_BYTES);
 }
 
 /* Values with a factor each. Only whole cache lines pass the cache by. */
@@ -293,21 +286,16 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
 }
 
 /* Within the last cache the hardware does well enough: without ours inference of 1000 x 1000 is 1.25 times as fast. */
-BN_INLINE later later_rows(size_t stride, bool far, bool wide)
-{
-    const int cache = wide ? SECOND : FIRST;
-    return (later){.cache = far ? cache : NOWHERE, .ahead = rows_ahead(stride, wide ? TOGETHER : 1) * stride};
-}
-
 BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
 {
-    const size_t step = c->repeat;
-    const bool wide = is_wide(step * width(c));
-    const later x = later_rows(step * s.x, c->far, wide), dy = later_rows(step * s.dy, c->far, wide);
+    const size_t step = c->repeat, values = step * width(c);
+    const int cache = c->far ? SECOND : NOWHERE;
+    const later x = {cache, lead_of(values, values, step * s.x, NEAR)};
+    const later dy = {cache, lead_of(values, values, step * s.dy, NEAR)};
 
     for (size_t r = 0; r < rows; r += step) {
-        const size_t values = (rows - r < step ? rows - r : step) * width(c);
-        pass_values(c, moved_to(a, s, r, 0), values, x, dy, how);
+        const size_t left = (rows - r) * width(c);
+        pass_values(c, moved_to(a, s, r, 0), left < values ? left : values, x, dy, how);
     }
 }
 
@@ -315,8 +303,8 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
 {
     const size_t runs = c->run == c->pitch ? c->columns : 1, values = runs * c->run, pitch = runs * c->pitch;
-    const later x = {.cache = FIRST, .along = true, .lead = lead_of(values, pitch, s.x)};
-    const later dy = {.cache = FIRST, .along = true, .lead = lead_of(values, pitch, s.dy)};
+    const later x = {FIRST, lead_of(values, pitch, s.x, AHEAD)};
+    const later dy = {FIRST, lead_of(values, pitch, s.dy, AHEAD)};
 
     for (size_t r = 0; r < rows; r++)
         for (size_t f = 0; f < c->columns; f += runs)
