@@ -303,8 +303,9 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t rows, int how)
 {
     const size_t runs = c->run == c->pitch ? c->columns : 1, values = runs * c->run, pitch = runs * c->pitch;
-    const later x = {FIRST, lead_of(values, pitch, s.x, AHEAD)};
-    const later dy = {FIRST, lead_of(values, pitch, s.dy, AHEAD)};
+    const int cache = c->far ? FIRST : NOWHERE;
+    const later x = {cache, lead_of(values, pitch, s.x, AHEAD)};
+    const later dy = {cache, lead_of(values, pitch, s.dy, AHEAD)};
 
     for (size_t r = 0; r < rows; r++)
         for (size_t f = 0; f < c->columns; f += runs)

@@ -281,8 +281,8 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 {
     enum { PART = STEPS_TOGETHER * BN_STEP };
     const size_t rows_together = t->run < PART ? STEPS_TOGETHER / ((t->run + BN_STEP - 1) / BN_STEP) : 1;
-    const int cache = t->run * sizeof(stored) >= FETCHED_RUN ? SECOND : NOWHERE;
     const bool whole = t->run == t->pitch; /* runs follow each other in a row */
+    const int cache = is_fetched(t->run, what == GRADIENT && !whole) ? SECOND : NOWHERE;
     const size_t values = whole ? t->columns * t->run : t->run, pitch = whole ? values : t->pitch;
     const lead l = lead_of(values, pitch, a.x_stride, AHEAD), l_dy = lead_of(values, pitch, a.dy_stride, AHEAD);
     double lanes_s[BN_LONG_RUNS][BN_LANES], lanes_q[BN_LONG_RUNS][BN_LANES];
