@@ -12,7 +12,7 @@ enum {
     LONG_ROW = 3072,    /* bytes; longer rows the hardware fetches by itself from within the last cache: sums of 1000 x
                            1000 floats took 1.1 times as long with ours, of 1000 x 256 0.87 (Zen 3) */
     FETCHED_RUN = 1024, /* bytes; shorter runs are read several rows at a time, and the hardware fetches those: backward
-                         of 50 images of 14 x 14 and 1024 channels took 1.35 times as long with ours (Zen 3) */
+                           of 50 images of 14 x 14 and 1024 channels took 1.35 times as long with ours (Zen 3) */
     PAGED_PART = 4096   /* bytes; longer parts of runs of two arrays it fetches as well: backward of 56 x 56 took 1.08
                            times as long with ours, of bf16, where they are shorter, 0.94 (Zen 3) */
 };

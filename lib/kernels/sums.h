@@ -314,6 +314,7 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 /* ---- a tile ---- */
 
 enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
+_Static_assert((int)BN_SHORT_RUN <= (int)BN_GROUP, "a group has a feature at least");
 
 static bool in_columns(const bn_tile *t) { return t->run == t->pitch && t->run <= BN_SHORT_RUN; }
 
@@ -389,7 +390,7 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
         mean[j] = about;
         m2[j] = BN_EXACT_SQUARES && square <= cancels * rest ? rest : -1;
     }
-    const size_t group = t->run < BN_GROUP ? BN_GROUP / t->run : 1;
+    const size_t group = in_columns(t) ? BN_GROUP / t->run : 1;
     for (size_t j = 0; j < t->columns; j += group) {
         bn_tile some = *t;
         some.columns = t->columns - j < group ? t->columns - j : group;
