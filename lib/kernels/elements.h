@@ -208,18 +208,18 @@ BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - 
 /* What to fetch meanwhile, along what is read. */
 typedef struct later {
     int cache;
-    lead lead;
+    lead x, dy;
 } later;
 
-BN_INLINE void fetch_line(elements a, size_t j, later x, later dy)
+BN_INLINE void fetch_line(elements a, size_t j, later l)
 {
-    if (x.cache == NOWHERE) return;
-    fetch(x.cache, ahead_of(a.x, x.lead, j), LINE_BYTES);
-    if (a.gradient) fetch(x.cache, ahead_of(a.dy, dy.lead, j), LINE_BYTES);
+    if (l.cache == NOWHERE) return;
+    fetch(l.cache, ahead_of(a.x, l.x, j), LINE_BYTES);
+    if (a.gradient) fetch(l.cache, ahead_of(a.dy, l.dy, j), LINE_BYTES);
 }
 
 /* Values with a factor each. Only whole cache lines pass the cache by. */
-BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, later x, later dy, int how)
+BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, later l, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, values) : 0;
     const bool g = a.gradient;
@@ -230,7 +230,7 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, 
         put(a.out + j, result(a, factors_at(c, g, j, part), j, part), part, PART);
     }
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
-        fetch_line(a, j, x, dy);
+        fetch_line(a, j, l);
         for (size_t i = j; i < j + LINE_VALUES; i += VR)
             put(a.out + i, result(a, factors_at(c, g, i, VR), i, VR), VR, how);
     }
@@ -239,7 +239,7 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, 
 }
 
 /* Consecutive runs of the features from `first` on. Several are longer than a cache line each (BN_TABLE_RUN). */
-BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later x, later dy, int how)
+BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later l, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, runs * c->run) : 0;
     const bool g = a.gradient;
@@ -256,11 +256,11 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
         const factors next = factors_of(c, g, first + f + !last);
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
-            fetch_line(a, j, x, dy);
+            fetch_line(a, j, l);
             for (size_t i = j; i < j + LINE_VALUES; i += BN_HALVES * VR) put_halves(a, here, i, how);
         }
         if (!last && j < end) {
-            fetch_line(a, j, x, dy);
+            fetch_line(a, j, l);
             for (size_t stop = j + LINE_VALUES; j < stop; j += VR)
                 put(a.out + j, result(a, factors_across(here, next, g, (ptrdiff_t)end - (ptrdiff_t)j), j, VR), VR, how);
         } else {
@@ -290,12 +290,11 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 {
     const size_t step = c->repeat, values = step * width(c);
     const int cache = c->far ? SECOND : NOWHERE;
-    const later x = {cache, lead_of(values, values, step * s.x, NEAR)};
-    const later dy = {cache, lead_of(values, values, step * s.dy, NEAR)};
+    const later l = {cache, lead_of(values, values, step * s.x, NEAR), lead_of(values, values, step * s.dy, NEAR)};
 
     for (size_t r = 0; r < rows; r += step) {
         const size_t left = (rows - r) * width(c);
-        pass_values(c, moved_to(a, s, r, 0), left < values ? left : values, x, dy, how);
+        pass_values(c, moved_to(a, s, r, 0), left < values ? left : values, l, how);
     }
 }
 
@@ -304,12 +303,10 @@ BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t
 {
     const size_t runs = c->run == c->pitch ? c->columns : 1, values = runs * c->run, pitch = runs * c->pitch;
     const int cache = c->far ? FIRST : NOWHERE;
-    const later x = {cache, lead_of(values, pitch, s.x, AHEAD)};
-    const later dy = {cache, lead_of(values, pitch, s.dy, AHEAD)};
+    const later l = {cache, lead_of(values, pitch, s.x, AHEAD), lead_of(values, pitch, s.dy, AHEAD)};
 
     for (size_t r = 0; r < rows; r++)
-        for (size_t f = 0; f < c->columns; f += runs)
-            pass_runs(c, moved_to(a, s, r, f * c->pitch), f, runs, x, dy, how);
+        for (size_t f = 0; f < c->columns; f += runs) pass_runs(c, moved_to(a, s, r, f * c->pitch), f, runs, l, how);
 }
 
 BN_INLINE bool comfortable_feature(const bn_coefficients *c, size_t f, elements a)

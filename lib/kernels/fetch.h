@@ -7,7 +7,7 @@ enum {
     NEAR = 1536,        /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
                            AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
     WIDE_ROW = 1024,    /* bytes; of longer rows, those fetched ahead do not stay in a first cache of 32 KB beside the
-                           sums, or the factors: on Zen 4 a sum of rows of 4 KB reads at 0.8 of the pace of a plain read
+                           sums: on Zen 4 a sum of rows of 4 KB reads at 0.8 of the pace of a plain read
                            of memory, and at 1.0 where they are fetched into the second */
     LONG_ROW = 3072,    /* bytes; longer rows the hardware fetches by itself from within the last cache: sums of 1000 x
                            1000 floats took 1.1 times as long with ours, of 1000 x 256 0.87 (Zen 3) */

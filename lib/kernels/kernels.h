@@ -37,7 +37,7 @@ typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
     bool table;                 /* a factor for each value, not only for each run: see BN_TABLE_RUN */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
-    bool far;                   /* what is read comes from beyond the last cache */
+    bool far;                   /* the arrays are beyond the last cache */
     bool stream;                /* write with stores that pass the cache by */
     bool extreme;               /* some factors are outside float's comfortable range: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;

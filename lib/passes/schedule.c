@@ -117,10 +117,10 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
     const size_t bytes = p->values * p->columns * value * (trips.reads + trips.elements), reads = trips.reads;
-    const bool two_trips = trips.sums && trips.elements;
+    const bool two_trips = trips.sums && trips.elements, far = beyond_cache(bytes);
     bn_schedule s = {.threads = threads_worth(p, value, bytes, asked),
-                     .far = beyond_cache(bytes),
-                     .stream = !trips.in_place && beyond_cache(bytes),
+                     .far = far,
+                     .stream = !trips.in_place && far,
                      .strip = p->columns};
     const size_t threads = (size_t)s.threads;
 
