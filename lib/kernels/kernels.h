@@ -15,11 +15,11 @@ enum {
                               of L1 */
     BN_STRIP = BN_STRIP_BYTES / 4,
     BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
-    BN_GROUP = 64,       /* columns that are summed again together; a narrow tile is one group */
+    BN_GROUP = 64,       /* columns that are summed again together, long runs one by one; a narrow tile is one group */
     BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along */
     BN_LANES = 16,     /* a run of over BN_SHORT_RUN values is summed in so many lanes, */
-    BN_LONG_RUNS = 32, /* features of a tile of longer runs, at most */
-    BN_STEP = 64,      /* and so many values make one addition to each */
+    BN_STEP = 64,      /* and so many values make one addition to each; */
+    BN_LONG_RUNS = 32, /* a tile has so many features of such runs at most */
     BN_TABLE_RUN = 128 /* bytes; runs up to here have one factor a value in the tables of the element passes: a vector
                           may have many features. Of longer ones a cache line has two at most */
 };

@@ -48,15 +48,20 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
     }
 }
 
+static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, bn_coefficients *c)
+{
+    c->far = k->schedule->far;
+    c->stream = k->schedule->stream;
+    k->operation->prepare(k->work, column, columns, a, b, c);
+}
+
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
 #define APART __attribute__((noinline))
 
 static APART void resident_elements(const walk *k, size_t column, size_t columns, const double *a, const double *b)
 {
     bn_coefficients c;
-    c.far = k->schedule->far;
-    c.stream = k->schedule->stream;
-    k->operation->prepare(k->work, column, columns, a, b, &c);
+    prepare(k, column, columns, a, b, &c);
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
 
@@ -129,8 +134,6 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
     double finished[2 * BN_STRIP];
     size_t prepared = k->strips;
 
-    c.far = k->schedule->far;
-    c.stream = k->schedule->stream;
     for (size_t i = from; i < to; i++) {
         const size_t task = first_trip ? from + to - 1 - i : i, group = task / k->strips, strip = task % k->strips;
         const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, p->columns - column);
@@ -138,7 +141,7 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
             double *const a = first_trip ? node_of(w, 0) + column : finished;
             double *const b = a + (first_trip ? p->columns : BN_STRIP);
             if (!first_trip) k->operation->finish(w, column, columns, a, b);
-            k->operation->prepare(w, column, columns, a, b, &c);
+            prepare(k, column, columns, a, b, &c);
             prepared = strip;
         }
         const size_t first = first_chunk(k, group), end = first_chunk(k, group + 1),
