@@ -10,7 +10,7 @@ enum {
                                  Zen 3 read pieces of 3 KB at 0.8 of this pace, of 800 bytes at 0.6 */
     PIECE_LEAST = 1 << 10,    /* that are worth going to, channels first */
     THREAD_BYTES = 320 << 10, /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
-    TASKS_PER_THREAD = 4,     /* so that the largest share is at most a fifth above the mean */
+    TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
     LINE = 64                 /* a cache line, which no two threads should write */
 };
 
@@ -114,6 +114,30 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
     return group;
 }
 
+size_t bn_first_task(size_t strips, size_t blocks, size_t of_group, size_t thread, size_t team)
+{
+    const size_t nearest = (strips * blocks * thread + team * of_group / 2) / (team * of_group);
+    return thread < team ? nearest : strips * divide_up(blocks, of_group);
+}
+
+/* Strips of blocks in the tasks before this one. */
+static size_t before(size_t strips, size_t blocks, size_t of_group, size_t task)
+{
+    const size_t whole = task / strips * of_group;
+    return strips * least(whole, blocks) + task % strips * least(of_group, blocks - least(whole, blocks));
+}
+
+/* Whether no thread has to do more than a third above the mean. */
+static bool shared_evenly(size_t strips, size_t blocks, size_t of_group, size_t threads)
+{
+    size_t most = 0;
+    for (size_t t = 0, from = 0, to; t < threads; t++, from = to) {
+        to = before(strips, blocks, of_group, bn_first_task(strips, blocks, of_group, t + 1, threads));
+        if (to - from > most) most = to - from;
+    }
+    return 3 * most * threads <= 4 * strips * blocks;
+}
+
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
     const size_t bytes = p->values * p->columns * value * (trips.reads + trips.elements), reads = trips.reads;
@@ -137,8 +161,8 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     size_t strips = divide_up(p->columns, widest);
     if (s.resident)
         strips = round_up(strips, threads);
-    else if (threads > 1 && nodes * strips < TASKS_PER_THREAD * threads)
-        strips = divide_up(TASKS_PER_THREAD * threads, nodes);
+    else
+        while (strips * step < p->columns && !shared_evenly(strips, p->blocks, blocks, threads)) strips *= 2;
     s.strip = round_up(divide_up(p->columns, strips), step);
     s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (s.resident ? 1 : nodes));
     return s;

@@ -33,6 +33,10 @@ typedef struct bn_trips {
     bool in_place;       /* what is written was read */
 } bn_trips;
 
+/* Tasks are strips of groups of chunks, strip by strip within group by group. The first of a thread's: what comes
+ * before is shared out by blocks, for the last group may have few. */
+size_t bn_first_task(size_t strips, size_t blocks, size_t blocks_of_group, size_t thread, size_t team);
+
 bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, bn_trips trips, int threads_asked);
 
 #endif

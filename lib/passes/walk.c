@@ -5,7 +5,7 @@ typedef struct walk {
     const bn_work *work;
     const bn_operation *operation;
     const bn_schedule *schedule;
-    size_t strips, groups;
+    size_t strips;
 } walk;
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -151,11 +151,16 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
     }
 }
 
+static size_t first_task(const walk *k, size_t thread, size_t team)
+{
+    const bn_plan *const p = &k->work->plan;
+    return bn_first_task(k->strips, p->blocks, k->schedule->group * p->chunk_blocks, thread, team);
+}
+
 static void streamed(void *context, int thread, int team)
 {
     const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team, tasks = k->strips * k->groups;
-    const size_t from = tasks * t / n, to = tasks * (t + 1) / n;
+    const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
     const size_t columns = k->work->plan.columns, lines = (columns + 7) / 8; /* of 8 doubles */
     const size_t column = lines * t / n * 8, end = least(lines * (t + 1) / n * 8, columns);
 
@@ -216,6 +221,6 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
     const bn_plan *const p = &work->plan;
     const bn_trips trips = {operation->block, operation->elements, reads, in_place};
     const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc->threads);
-    walk k = {work, operation, &s, (p->columns + s.strip - 1) / s.strip, (p->chunks + s.group - 1) / s.group};
+    walk k = {work, operation, &s, (p->columns + s.strip - 1) / s.strip};
     bn_parallel(s.threads, s.resident ? resident : streamed, &k);
 }
