@@ -124,9 +124,10 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
         return BNORM_OK;
     }
 
-    const size_t nodes = call == INFERENCE ? 0 : bn_node_bytes(&w.plan, w.value); /* inference sums nothing */
-    void *const own = nodes > 0 && !b->workspace ? malloc(bn_scratch_bytes(nodes)) : NULL;
-    if (nodes > 0) {
+    const size_t nodes = bn_node_bytes(&w.plan, w.value);
+    const bool wanted = nodes > 0 && (b->workspace || call != INFERENCE); /* inference can do without */
+    void *const own = wanted && !b->workspace ? malloc(bn_scratch_bytes(nodes)) : NULL;
+    if (wanted) {
         if (!own && !b->workspace) return BNORM_NO_MEMORY;
         w.nodes = bn_scratch_aligned(own ? own : b->workspace);
     }

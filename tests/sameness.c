@@ -1,5 +1,6 @@
 /* The same bits, whatever changes around the values: threads, strides, alignment, in place, workspace, optional
  * outputs, surroundings, instruction set. */
+#include "support/cache.h"
 #include "support/check.h"
 #include "support/control_word.h"
 #include "support/variant.h"
@@ -135,6 +136,56 @@ CASE(sameness, layouts_and_options)
                     check_same(&plain, &other, "variant");
                 }
             }
+}
+
+/* ---- caches ------------------------------------------------------------------------------------------------------ */
+
+/* Some columns that go in double, some of them beside each other, one at either end. */
+static void put_extreme_gammas(struct problem *p)
+{
+    struct array *const gamma = &p->arrays[GAMMA];
+    const size_t columns[] = {0, 1, 7, gamma->columns / 2, gamma->columns - 1};
+    for (size_t i = 0; i < LENGTH(columns); i++)
+        array_put(gamma, 0, columns[i] % gamma->columns, i % 2 ? 0x1p110 : 0x1p-110);
+}
+
+static struct digests digests_of(const bnorm_desc *d, const struct input *input, const struct variant *v, bool extreme)
+{
+    struct problem p = variant_prepare(d, input, v);
+    if (extreme) put_extreme_gammas(&p);
+    const struct digests found = variant_call(&p, v);
+    problem_free(&p);
+    return found;
+}
+
+/* Small caches: what stayed in them is streamed, rows wider than a strip are passed over as a whole, and other strips
+ * are cut. Inference takes whole rows only with a workspace. */
+CASE(sameness, caches)
+{
+    static const size_t shapes[][2] = {{300, 1025}, {530, 1061}, {100, 4500}, {20000, 16}};
+    static const struct variant variants[] = {
+        {.threads = 1, .workspace = true},
+        {.threads = 2},
+        {.threads = 3, .workspace = true, .x_padding = 3, .y_padding = 5, .dx_padding = 1},
+        {.threads = 5, .workspace = true, .shift = 3},
+        {.threads = 2, .workspace = true, .y_in_place = true, .dx_in_place = true}};
+    size_t whole = 0;
+    for (int t = 0; t < (test_quick() ? 1 : TYPES); t++)
+        for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(shapes)); s++)
+            for (int extreme = 0; extreme < (s < 2 ? 2 : 1); extreme++) {
+                const bnorm_desc d = bnorm_matrix(all_types[t], shapes[s][0], shapes[s][1]);
+                const struct input input = variant_input(all_types[t], s);
+                const struct digests plain = digests_of(&d, &input, &(struct variant){.threads = 1}, extreme);
+                cache_pretend(1);
+                whole += goes_by_whole_rows(&d);
+                for (size_t i = 0; i < LENGTH(variants); i++) {
+                    describe_image(&d, extreme ? "extreme, variant" : "variant", i);
+                    const struct digests other = digests_of(&d, &input, &variants[i], extreme);
+                    check_same(&plain, &other, "small caches");
+                }
+                cache_pretend(0);
+            }
+    CHECK(whole > 0, "no shape went by whole rows");
 }
 
 /* N images of S pixels and the matrix of N * S rows have the same values; bits may differ where blocks do. Here they

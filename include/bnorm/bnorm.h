@@ -146,10 +146,10 @@ static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t fea
  *     dgamma, dbeta   param     -                   -                written          not computed
  *     residual                  read                read             -                no residual
  *     dresidual                 -                   -                written          not computed
- *     workspace       bytes     scratch             checked          scratch          allocated for the call
+ *     workspace       bytes     scratch             scratch          scratch          allocated; inference: not used
  *
  * mean comes with invstd and running_mean with running_var: one alone is BNORM_NULL. With batch 0 all may be NULL.
- * What a call does not use is not looked at (but inference checks its workspace, and see backward with y == x, below).
+ * What a call does not use is not looked at (but see backward with y == x, below).
  *
  * Overlap is judged by elements: a written array may share no element with any other array of the call. Disjoint
  * slices of one buffer are legal. Two exceptions: y == x, and dx == dy, each with equal strides; a backward call whose
@@ -209,7 +209,8 @@ BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnor
  *
  *     y[i][c] = activation((x[i][c] - running_mean[c]) / sqrt(running_var[c] + eps) * gamma[c] + beta[c] + residual)
  *
- * y may be x. No memory is allocated. Trips over memory: read x, write y. */
+ * y may be x. No memory is allocated; with a workspace, large rows of over 4 KB may be faster. Trips over memory: read
+ * x, write y. */
 BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* Backward of forward training, from x, dy and the saved mean and invstd:

@@ -1,6 +1,5 @@
 /* float: stored as it is computed with. Squares are exact in double, so sums need no pivot. */
 #define BN_EXACT_SQUARES 1
-#define BN_FACTORS       f32 /* of bn_coefficients: the array of real */
 
 typedef float stored; /* in x, y, dx, dy */
 typedef float real;   /* what elements are computed with */

@@ -1,6 +1,5 @@
 /* double: squares are not exact, so sums are taken around a pivot. */
 #define BN_EXACT_SQUARES 0
-#define BN_FACTORS       f64 /* of bn_coefficients: the array of real */
 
 typedef double stored; /* in x, y, dx, dy */
 typedef double real;   /* what elements are computed with */

@@ -1,6 +1,5 @@
 /* What bfloat16 and IEEE half share: stored in 16 bits, computed in float, rounded once. */
 #define BN_EXACT_SQUARES 1
-#define BN_FACTORS       f32 /* of bn_coefficients: the array of real */
 
 typedef uint16_t stored; /* in x, y, dx, dy */
 typedef float real;      /* what elements are computed with */

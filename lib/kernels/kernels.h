@@ -14,6 +14,7 @@ enum {
     BN_STRIP_BYTES = 4096, /* of factors: the widest tile has a page of each; its sums (two doubles a float) fit half
                               of L1 */
     BN_STRIP = BN_STRIP_BYTES / 4,
+    BN_TABLES = 5,       /* of factors, at most */
     BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
     BN_GROUP = 64,       /* columns that are summed again together, long runs one by one; a narrow tile is one group */
     BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along */
@@ -32,7 +33,7 @@ typedef struct bn_tile {
     bool far;     /* the arrays are beyond the last cache */
 } bn_tile;
 
-/* What an element pass needs of each feature, made by the two coefficient kernels. */
+/* What an element pass needs of each feature. */
 typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
     bool table;                 /* a factor for each value, not only for each run: see BN_TABLE_RUN */
@@ -43,11 +44,12 @@ typedef struct bn_coefficients {
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;
     double values; /* M */
-    _Alignas(64) union {
-        float f32[5][BN_STRIP];
-        double f64[5][BN_STRIP / 2];
-    } factors; /* the template's own */
+    void *factors; /* BN_TABLES tables as elements are computed, for the template's own use */
+    size_t room;   /* values from one to the next: BN_STRIP_BYTES of them, or with `stream` any number */
 } bn_coefficients;
+
+/* Fills c->factors, c->extreme from c's other fields. */
+typedef void bn_make_factors(bn_coefficients *c);
 
 /* The two doubles a column of a node, a and b, and those of another. */
 typedef void bn_merge(size_t columns, double n, double *a, double *b, double other_n, const double *other_a,
@@ -83,9 +85,9 @@ typedef struct bn_kernels {
     void (*parameter_gradients)(size_t columns, const double *invstd, const double *sum_dy, const double *sum_dy_d,
                                 void *dgamma, void *dbeta);
 
-    /* Fill c->factors, c->extreme from c's other fields; for normalise and for input_gradient. */
-    void (*normalise_coefficients)(bn_coefficients *c);
-    void (*input_gradient_coefficients)(bn_coefficients *c);
+    /* For normalise and for input_gradient. */
+    bn_make_factors *normalise_factors;
+    bn_make_factors *input_gradient_factors;
 
     /* y = (x - mean) * (gamma * invstd) + beta over rows of the tile that c describes. Reads each x, writes each
      * y once. */

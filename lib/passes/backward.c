@@ -45,7 +45,6 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     c->sum_dy = sum_dy;
     c->sum_dy_d = sum_dy_d;
     c->values = (double)w->total;
-    w->kernels->input_gradient_coefficients(c);
 }
 
 static void input_gradient(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c)
@@ -64,19 +63,23 @@ static void backward(const bn_work *w, const bn_operation *operation)
 
 void bn_pass_backward(const bn_work *w)
 {
-    const bn_operation whole = {sums_of_block, w->kernels->merge_sums, finish, prepare,
+    const bn_operation whole = {sums_of_block,
+                                w->kernels->merge_sums,
+                                finish,
+                                prepare,
+                                w->kernels->input_gradient_factors,
                                 w->buffers->dx ? input_gradient : NULL};
     backward(w, &whole);
 }
 
 void bn_pass_gradient_sums(const bn_work *w)
 {
-    const bn_operation sums = {sums_of_block, w->kernels->merge_sums, bn_keep_node, NULL, NULL};
+    const bn_operation sums = {sums_of_block, w->kernels->merge_sums, bn_keep_node, NULL, NULL, NULL};
     backward(w, &sums);
 }
 
 void bn_pass_input_gradient(const bn_work *w)
 {
-    const bn_operation gradient = {NULL, NULL, load_sums, prepare, input_gradient};
+    const bn_operation gradient = {NULL, NULL, load_sums, prepare, w->kernels->input_gradient_factors, input_gradient};
     backward(w, &gradient);
 }

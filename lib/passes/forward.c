@@ -49,7 +49,6 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     c->invstd = invstd;
     c->gamma = b->gamma ? (const char *)b->gamma + column * w->param : NULL;
     c->beta = b->beta ? (const char *)b->beta + column * w->param : NULL;
-    w->kernels->normalise_coefficients(c);
 }
 
 static void normalise(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c)
@@ -66,24 +65,25 @@ static void forward(const bn_work *w, const bn_operation *operation)
 
 void bn_pass_training(const bn_work *w)
 {
-    const bn_operation training = {moments_of_block, w->kernels->merge_moments, finish_training, prepare, normalise};
+    const bn_operation training = {moments_of_block, w->kernels->merge_moments,     finish_training,
+                                   prepare,          w->kernels->normalise_factors, normalise};
     forward(w, &training);
 }
 
 void bn_pass_inference(const bn_work *w)
 {
-    const bn_operation inference = {NULL, NULL, load_running, prepare, normalise};
+    const bn_operation inference = {NULL, NULL, load_running, prepare, w->kernels->normalise_factors, normalise};
     forward(w, &inference);
 }
 
 void bn_pass_moments(const bn_work *w)
 {
-    const bn_operation moments = {moments_of_block, w->kernels->merge_moments, bn_keep_node, NULL, NULL};
+    const bn_operation moments = {moments_of_block, w->kernels->merge_moments, bn_keep_node, NULL, NULL, NULL};
     forward(w, &moments);
 }
 
 void bn_pass_normalise(const bn_work *w)
 {
-    const bn_operation saved = {NULL, NULL, load_saved, prepare, normalise};
+    const bn_operation saved = {NULL, NULL, load_saved, prepare, w->kernels->normalise_factors, normalise};
     forward(w, &saved);
 }

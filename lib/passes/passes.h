@@ -40,15 +40,16 @@ typedef struct bn_operation {
     bn_merge *merge;
     /* Writes the results that are one a column; a and b are the node of the whole batch and may be changed. */
     void (*finish)(const bn_work *work, size_t column, size_t columns, double *a, double *b);
-    /* Coefficients for elements, from the finished node. */
+    /* Coefficients for elements, from the finished node, but for the factors. */
     void (*prepare)(const bn_work *work, size_t column, size_t columns, const double *a, const double *b,
                     bn_coefficients *c);
+    bn_make_factors *make_factors;
     /* The element pass over a block, or over several where their rows are whole. NULL where nothing is to be written.
      */
     void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c);
 } bn_operation;
 
-/* Bytes of nodes that the walk wants in work->nodes, 0 where it wants none. */
+/* Bytes of nodes that the walk wants in work->nodes, 0 where it wants none. Without a first trip it can do without. */
 size_t bn_node_bytes(const bn_plan *plan, size_t value);
 
 /* reads: how many arrays of the size of x are read. in_place: what is written was read. */

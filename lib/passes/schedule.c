@@ -18,7 +18,8 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
-size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / (value < sizeof(float) ? sizeof(float) : value); }
+size_t bn_computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
+size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / bn_computed(value); }
 
 bool bn_schedule_without_nodes(const bn_plan *p, size_t value)
 {
@@ -116,8 +117,9 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
 
 size_t bn_first_task(size_t strips, size_t blocks, size_t of_group, size_t thread, size_t team)
 {
-    const size_t nearest = (strips * blocks * thread + team * of_group / 2) / (team * of_group);
-    return thread < team ? nearest : strips * divide_up(blocks, of_group);
+    if (thread == 0) return 0;
+    if (thread == team) return strips * divide_up(blocks, of_group);
+    return (strips * blocks * thread + team * of_group / 2) / (team * of_group);
 }
 
 /* Strips of blocks in the tasks before this one. */
@@ -136,6 +138,16 @@ static bool shared_evenly(size_t strips, size_t blocks, size_t of_group, size_t 
         if (to - from > most) most = to - from;
     }
     return 3 * most * threads <= 4 * strips * blocks;
+}
+
+/* Elements of far arrays in the order of addresses: by strips inference of 20000 x 1500 took 1.2 times as long, a
+ * backward pass of 8192 x 4096 1.1 times (Zen 3). The tables, in the room of nodes but for one cache line, are to stay
+ * in the core's own cache. */
+static bool in_whole_rows(const bn_plan *p, size_t value, size_t table)
+{
+    const size_t row = p->columns * bn_computed(value), tables = BN_TABLES * table * bn_computed(value);
+    return p->run == 1 && row > BN_STRIP_BYTES && tables <= bn_core_cache() / 2 &&
+           tables + LINE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
 }
 
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
@@ -159,9 +171,11 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     const size_t most = widest_strip(p, value, reads, threads, s.resident, blocks);
     const size_t step = features_to_a_line(p, value, most), widest = most > step ? most / step * step : step;
     size_t strips = divide_up(p->columns, widest);
+    s.table = round_up(p->columns, LINE / sizeof(float));
+    s.whole = s.stream && !s.resident && trips.elements && in_whole_rows(p, value, s.table);
     if (s.resident)
         strips = round_up(strips, threads);
-    else
+    else if (threads > 1)
         while (strips * step < p->columns && !shared_evenly(strips, p->blocks, blocks, threads)) strips *= 2;
     s.strip = round_up(divide_up(p->columns, strips), step);
     s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (s.resident ? 1 : nodes));

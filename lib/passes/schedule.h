@@ -18,7 +18,13 @@ typedef struct bn_schedule {
     bool stream;   /* write with stores that pass the cache by */
     size_t strip;  /* columns of a tile */
     size_t group;  /* chunks that a thread reduces to one node by itself: a power of two */
+    bool whole;    /* rows that are wider than a tile: elements go row by row, by tables that threads share, in the
+                      room of all nodes but the first */
+    size_t table;  /* values from one of these to the next */
 } bn_schedule;
+
+/* Bytes of a value as it is computed with. */
+size_t bn_computed(size_t value);
 
 /* Values of a row in the widest tile. */
 size_t bn_strip_values(size_t value);

@@ -1,11 +1,15 @@
 #include "passes/passes.h"
 #include "parallel/parallel.h"
 
+#include <stdatomic.h>
+
 typedef struct walk {
     const bn_work *work;
     const bn_operation *operation;
     const bn_schedule *schedule;
     size_t strips;
+    char *tables;         /* that threads share, or NULL */
+    atomic_bool *extreme; /* some factors of these are */
 } walk;
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -55,13 +59,28 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
     k->operation->prepare(k->work, column, columns, a, b, c);
 }
 
+/* Tables of a strip. */
+typedef struct tables {
+    _Alignas(64) char bytes[BN_TABLES * BN_STRIP_BYTES];
+} tables;
+
+static void prepare_strip(const walk *k, size_t column, size_t columns, const double *a, const double *b,
+                          bn_coefficients *c, tables *t)
+{
+    prepare(k, column, columns, a, b, c);
+    c->factors = t->bytes;
+    c->room = bn_strip_values(k->work->value);
+    k->operation->make_factors(c);
+}
+
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
 #define APART __attribute__((noinline))
 
 static APART void resident_elements(const walk *k, size_t column, size_t columns, const double *a, const double *b)
 {
     bn_coefficients c;
-    prepare(k, column, columns, a, b, &c);
+    tables t;
+    prepare_strip(k, column, columns, a, b, &c, &t);
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
 
@@ -120,7 +139,6 @@ static void merge_chunks(const walk *k, size_t column, size_t columns)
             k->operation->merge(columns, values_between(p, from, middle), left, left + p->columns,
                                 values_between(p, middle, to), right, right + p->columns);
         }
-    k->operation->finish(w, column, columns, node_of(w, 0) + column, node_of(w, 0) + p->columns + column);
 }
 
 /* After a first trip backwards, for what was read last may still be in cache. Without one a strip is finished here, and
@@ -131,6 +149,7 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
     const bn_plan *const p = &w->plan;
     const bool first_trip = k->operation->block;
     bn_coefficients c;
+    tables t;
     double finished[2 * BN_STRIP];
     size_t prepared = k->strips;
 
@@ -141,13 +160,53 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
             double *const a = first_trip ? node_of(w, 0) + column : finished;
             double *const b = a + (first_trip ? p->columns : BN_STRIP);
             if (!first_trip) k->operation->finish(w, column, columns, a, b);
-            prepare(k, column, columns, a, b, &c);
+            prepare_strip(k, column, columns, a, b, &c, &t);
             prepared = strip;
         }
         const size_t first = first_chunk(k, group), end = first_chunk(k, group + 1),
                      step = first_trip ? 1 : end - first;
         for (size_t chunk = end; chunk > first; chunk -= step)
             elements(k, first_block(p, chunk - step), first_block(p, chunk), column, &c);
+    }
+}
+
+/* The tables of some columns, of which this thread has finished the node. */
+static void share_factors(const walk *k, size_t column, size_t columns)
+{
+    const bn_work *const w = k->work;
+    const double *const node = node_of(w, 0) + column;
+    bn_coefficients c;
+
+    prepare(k, column, columns, node, node + w->plan.columns, &c);
+    c.factors = k->tables + column * bn_computed(w->value);
+    c.room = k->schedule->table;
+    k->operation->make_factors(&c);
+    if (c.extreme) atomic_store(k->extreme, true);
+}
+
+/* What is done once a column, after the first trip if there is one. */
+static void finish_columns(const walk *k, size_t column, size_t columns)
+{
+    double *const node = node_of(k->work, 0) + column;
+
+    if (k->operation->block) merge_chunks(k, column, columns);
+    k->operation->finish(k->work, column, columns, node, node + k->work->plan.columns);
+}
+
+/* Elements of blocks [from, to) by the shared tables, in the order of element_tasks. */
+static void whole_rows(const walk *k, size_t from, size_t to)
+{
+    const bn_work *const w = k->work;
+    const size_t step = k->operation->block ? w->plan.chunk_blocks : to - from;
+    bn_coefficients c;
+
+    prepare(k, 0, w->plan.columns, node_of(w, 0), node_of(w, 0) + w->plan.columns, &c);
+    c.factors = k->tables;
+    c.room = k->schedule->table;
+    c.extreme = atomic_load(k->extreme);
+    for (size_t end = to, start; end > from; end = start) {
+        start = end - from > step ? end - step : from;
+        elements(k, start, end, 0, &c);
     }
 }
 
@@ -163,15 +222,24 @@ static void streamed(void *context, int thread, int team)
     const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
     const size_t columns = k->work->plan.columns, lines = (columns + 7) / 8; /* of 8 doubles */
     const size_t column = lines * t / n * 8, end = least(lines * (t + 1) / n * 8, columns);
+    const size_t blocks = k->work->plan.blocks;
 
     if (k->operation->block) {
         for (size_t task = from; task < to; task++) reduce_task(k, task);
         bn_barrier(team);
-        if (column < end) merge_chunks(k, column, end - column);
-        if (!k->operation->elements) return;
-        bn_barrier(team);
     }
-    element_tasks(k, from, to);
+    if (k->operation->block || k->tables) {
+        if (column < end) finish_columns(k, column, end - column);
+        if (!k->operation->elements) return;
+        bn_barrier(team); /* of the nodes, all but the first are free from here on */
+    }
+    if (k->tables) {
+        if (column < end) share_factors(k, column, end - column);
+        bn_barrier(team);
+        whole_rows(k, blocks * t / n, blocks * (t + 1) / n);
+    } else {
+        element_tasks(k, from, to);
+    }
 }
 
 const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride, size_t column)
@@ -216,11 +284,24 @@ size_t bn_node_bytes(const bn_plan *p, size_t value)
     return bn_schedule_without_nodes(p, value) ? 0 : p->chunks * 2 * p->columns * sizeof(double);
 }
 
+/* From the first cache line after the first node. */
+static char *tables_among(const bn_work *w)
+{
+    double *const second = node_of(w, 1);
+    return (char *)(second + (size_t)(-(uintptr_t)second % 64) / sizeof *second);
+}
+
 void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place)
 {
     const bn_plan *const p = &work->plan;
     const bn_trips trips = {operation->block, operation->elements, reads, in_place};
     const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc->threads);
-    walk k = {work, operation, &s, (p->columns + s.strip - 1) / s.strip};
+    atomic_bool extreme = false;
+    walk k = {.work = work,
+              .operation = operation,
+              .schedule = &s,
+              .strips = (p->columns + s.strip - 1) / s.strip,
+              .tables = s.whole && work->nodes ? tables_among(work) : NULL,
+              .extreme = &extreme};
     bn_parallel(s.threads, s.resident ? resident : streamed, &k);
 }

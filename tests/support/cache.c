@@ -13,6 +13,8 @@ void cache_pretend(size_t bytes) { atomic_store(&pretended, bytes); }
 
 size_t __real_bn_last_level_cache(void);
 size_t __wrap_bn_last_level_cache(void);
+size_t __real_bn_core_cache(void);
+size_t __wrap_bn_core_cache(void);
 
 size_t __wrap_bn_last_level_cache(void)
 {
@@ -20,9 +22,14 @@ size_t __wrap_bn_last_level_cache(void)
     return bytes ? bytes : __real_bn_last_level_cache();
 }
 
-bool streams(const bnorm_desc *d)
+size_t __wrap_bn_core_cache(void) { return atomic_load(&pretended) ? (size_t)64 << 10 : __real_bn_core_cache(); }
+
+static bn_schedule schedule_of(const bnorm_desc *d)
 {
     const size_t value = type_size(d->dtype);
     const bn_plan plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value);
-    return bn_schedule_make(&plan, value, (bn_trips){true, true, .reads = 1}, 1).stream;
+    return bn_schedule_make(&plan, value, (bn_trips){true, true, .reads = 1}, 1);
 }
+
+bool streams(const bnorm_desc *d) { return schedule_of(d).stream; }
+bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d).whole; }

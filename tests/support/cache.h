@@ -1,5 +1,5 @@
-/* The last-level cache as the library sees it: how large it is decides whether stores pass it by. Linked with --wrap,
- * as allocation.h is. */
+/* The caches as the library sees them: how large they are decides in which order it walks, and whether stores pass them
+ * by. Linked with --wrap, as allocation.h is. */
 #ifndef TESTS_CACHE_H
 #define TESTS_CACHE_H
 
@@ -8,10 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From now on the library finds one of so many bytes; 0: the machine's own. */
+/* From now on the library finds a last-level cache of so many bytes, and 64 KB for a core; 0: the machine's own. */
 void cache_pretend(size_t bytes);
 
 /* Whether a forward call on a whole batch, not in place, writes past the cache that the library finds. */
 bool streams(const bnorm_desc *desc);
+
+/* Whether its elements go by whole rows, of which a strip is a part. */
+bool goes_by_whole_rows(const bnorm_desc *desc);
 
 #endif
