@@ -3,6 +3,10 @@
 #include "support/bounds.h"
 #include "support/check.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
 /* Each has chunks enough to want nodes; those from QUICK on are large. */
 enum { SHAPES = 7, QUICK = 3 };
 static const struct {
@@ -123,4 +127,78 @@ CASE(memory, workspace_size)
             CHECK(bnorm_workspace_size(&d, &many) == BNORM_OK, "size");
             CHECK(one == many, "%zu bytes with 1 thread, %zu with 64", one, many);
         }
+}
+
+/* ---- stack ------------------------------------------------------------------------------------------------------- */
+
+/* Sanitizers give frames room of their own. */
+#if defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+#define FRAMES_ARE_LARGER
+#endif
+#elif defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define FRAMES_ARE_LARGER
+#endif
+
+enum { STACK = 512 << 10, PROMISED = 80 << 10, PAINT = 0xa5 };
+
+struct deep {
+    struct problem *problem; /* NULL: nothing is called */
+    enum operation operation;
+    bnorm_status status;
+};
+
+static void *call_on_a_thread(void *argument)
+{
+    struct deep *const d = argument;
+    d->status = d->problem ? call(d->operation, &d->problem->desc, &d->problem->buffers) : BNORM_OK;
+    return NULL;
+}
+
+/* Bytes of a painted stack that a thread has written to, counted from its top. */
+static size_t stack_of(struct deep *d)
+{
+    unsigned char *const stack = aligned_alloc(4096, STACK);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    size_t untouched = 0;
+
+    if (!stack) abort();
+    memset(stack, PAINT, STACK);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, stack, STACK);
+    const int failed = pthread_create(&thread, &attributes, call_on_a_thread, d);
+    CHECK(!failed, "no thread");
+    if (!failed) pthread_join(thread, NULL);
+    while (untouched < STACK && stack[untouched] == PAINT) untouched++;
+    pthread_attr_destroy(&attributes);
+    free(stack);
+    return STACK - untouched;
+}
+
+/* The stack that the README promises to keep to. */
+CASE(memory, stack)
+{
+#ifdef FRAMES_ARE_LARGER
+    note("skipped: sanitizers give frames room of their own");
+#else
+    const size_t empty = stack_of(&(struct deep){.problem = NULL});
+    size_t most = 0;
+    for (int t = 0; t < TYPES; t++)
+        for (int s = 0; s < shapes_here(); s++)
+            for (int o = TRAINING; o < OPERATIONS; o++) {
+                bnorm_desc d = shape_desc(all_types[t], s, 7);
+                d.threads = 1;
+                struct problem p = problem_make(&d, 0);
+                problem_fill(&p, &(struct input){.pattern = CANCELLING});
+                problem_fill_saved_statistics(&p);
+                struct deep deep = {.problem = &p, .operation = (enum operation)o};
+                const size_t bytes = stack_of(&deep) - empty;
+                CHECK(deep.status == BNORM_OK, "%s: %s", operation_name(o), bnorm_status_string(deep.status));
+                CHECK(bytes < PROMISED, "%s takes %zu bytes of stack", operation_name(o), bytes);
+                if (bytes > most) most = bytes;
+                problem_free(&p);
+            }
+    note("at most %zu bytes of stack, of %d", most, (int)PROMISED);
+#endif
 }
