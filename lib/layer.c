@@ -68,12 +68,19 @@ void bnorm_layer_destroy(bnorm_layer *l)
     free(l);
 }
 
+/* 0 for what a call will refuse. */
+static size_t wanted(const bnorm_desc *d)
+{
+    size_t bytes;
+    return bnorm_workspace_size(d, &bytes) == BNORM_OK ? bytes : 0;
+}
+
 /* Room that lasts from call to call. Where there is none, the call looks for its own, and reports what is wrong. */
 static void make_room(bnorm_layer *l, const bnorm_desc *d)
 {
-    size_t bytes;
+    const size_t bytes = wanted(d);
 
-    if (bnorm_workspace_size(d, &bytes) != BNORM_OK || bytes <= l->workspace_size) return;
+    if (bytes <= l->workspace_size) return;
     free(l->workspace);
     l->workspace = malloc(bytes);
     l->workspace_size = l->workspace ? bytes : 0;
@@ -104,7 +111,7 @@ bnorm_status bnorm_layer_forward(bnorm_layer *l, size_t batch, const void *x, vo
     b.x = x;
     b.y = y;
     if (!training) {
-        b.workspace = NULL; /* of an earlier batch, perhaps a smaller one */
+        if (wanted(&d) > l->workspace_size) b.workspace = NULL; /* of a smaller batch: inference can do without */
         return bnorm_forward_inference(&d, &b);
     }
     const bnorm_status s = bnorm_forward_training(&d, &b);

@@ -160,7 +160,8 @@ typedef struct bnorm_buffers {
     const void *x, *dy, *residual, *gamma, *beta;
     void *y, *dx, *dresidual, *dgamma, *dbeta, *running_mean, *running_var;
     double *mean, *invstd;
-    void *workspace;       /* at least bnorm_workspace_size bytes, any alignment; its contents do not matter */
+    void *workspace;       /* at least bnorm_workspace_size bytes, any alignment; its contents do not matter; of one
+                              call at a time */
     size_t workspace_size; /* in bytes */
 } bnorm_buffers;
 
@@ -209,8 +210,8 @@ BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnor
  *
  *     y[i][c] = activation((x[i][c] - running_mean[c]) / sqrt(running_var[c] + eps) * gamma[c] + beta[c] + residual)
  *
- * y may be x. No memory is allocated; with a workspace, large rows of over 4 KB may be faster. Trips over memory: read
- * x, write y. */
+ * y may be x. No memory is allocated; with a workspace, large arrays with rows of over 4 KB are faster. Trips over
+ * memory: read x, write y. */
 BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* Backward of forward training, from x, dy and the saved mean and invstd:

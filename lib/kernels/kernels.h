@@ -43,9 +43,9 @@ typedef struct bn_coefficients {
     bool extreme;               /* some factors are outside float's comfortable range: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;
-    double values; /* M */
-    void *factors; /* BN_TABLES tables as elements are computed, for the template's own use */
-    size_t room;   /* values from one to the next: BN_STRIP_BYTES of them, or with `stream` any number */
+    double values;          /* M */
+    void *factors;          /* BN_TABLES tables as elements are computed, for the template's own use */
+    size_t pitch_of_tables; /* values from one to the next: BN_STRIP_BYTES / sizeof, or with `stream` more */
 } bn_coefficients;
 
 /* Fills c->factors, c->extreme from c's other fields. */

@@ -8,7 +8,7 @@ enum {
     RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on threads can own columns: see threads_worth */
     PIECE = 6 << 10,          /* bytes of a strip's row from which on the way to the next costs little: two threads of a
                                  Zen 3 read pieces of 3 KB at 0.8 of this pace, of 800 bytes at 0.6 */
-    PIECE_LEAST = 1 << 10,    /* that are worth going to, channels first */
+    PIECE_LEAST = 1 << 10,    /* that are worth going to */
     THREAD_BYTES = 320 << 10, /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
     LINE = 64                 /* a cache line, which no two threads should write */
@@ -115,11 +115,16 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
     return group;
 }
 
+static size_t nearest(size_t a, size_t b) { return (a + b / 2) / b; }
+
 size_t bn_first_task(size_t strips, size_t blocks, size_t of_group, size_t thread, size_t team)
 {
-    if (thread == 0) return 0;
+    if (thread == 0) return 0; /* the ends apart, for small calls: divisions are slow */
     if (thread == team) return strips * divide_up(blocks, of_group);
-    return (strips * blocks * thread + team * of_group / 2) / (team * of_group);
+    const size_t groups = blocks / of_group, of_last = blocks % of_group;
+    const size_t share = strips * blocks * thread, full = strips * groups * of_group * team; /* both times team */
+    if (share <= full) return nearest(share, team * of_group);
+    return strips * groups + nearest(share - full, team * of_last);
 }
 
 /* Strips of blocks in the tasks before this one. */
@@ -143,9 +148,9 @@ static bool shared_evenly(size_t strips, size_t blocks, size_t of_group, size_t 
 /* Elements of far arrays in the order of addresses: by strips inference of 20000 x 1500 took 1.2 times as long, a
  * backward pass of 8192 x 4096 1.1 times (Zen 3). The tables, in the room of nodes but for one cache line, are to stay
  * in the core's own cache. */
-static bool in_whole_rows(const bn_plan *p, size_t value, size_t table)
+static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 {
-    const size_t row = p->columns * bn_computed(value), tables = BN_TABLES * table * bn_computed(value);
+    const size_t row = p->columns * bn_computed(value), tables = BN_TABLES * pitch * bn_computed(value);
     return p->run == 1 && row > BN_STRIP_BYTES && tables <= bn_core_cache() / 2 &&
            tables + LINE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
 }
@@ -171,13 +176,13 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     const size_t most = widest_strip(p, value, reads, threads, s.resident, blocks);
     const size_t step = features_to_a_line(p, value, most), widest = most > step ? most / step * step : step;
     size_t strips = divide_up(p->columns, widest);
-    s.table = round_up(p->columns, LINE / sizeof(float));
-    s.whole = s.stream && !s.resident && trips.elements && in_whole_rows(p, value, s.table);
-    if (s.resident)
-        strips = round_up(strips, threads);
-    else if (threads > 1)
-        while (strips * step < p->columns && !shared_evenly(strips, p->blocks, blocks, threads)) strips *= 2;
+    s.table_pitch = round_up(p->columns, LINE / sizeof(float));
+    s.whole = trips.room && s.stream && !s.resident && trips.elements && in_whole_rows(p, value, s.table_pitch);
+    if (s.resident) strips = round_up(strips, threads);
     s.strip = round_up(divide_up(p->columns, strips), step);
+    while (!s.resident && s.strip > step && s.strip * p->run * value > PIECE_LEAST &&
+           !shared_evenly(divide_up(p->columns, s.strip), p->blocks, blocks, threads))
+        s.strip = round_up(s.strip / 2, step);
     s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (s.resident ? 1 : nodes));
     return s;
 }

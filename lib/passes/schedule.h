@@ -12,15 +12,15 @@
 enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
 
 typedef struct bn_schedule {
-    int threads;   /* at most */
-    bool resident; /* all rows of a strip stay in cache: each strip is finished by one thread, without nodes */
-    bool far;      /* what is read and written does not fit the last cache */
-    bool stream;   /* write with stores that pass the cache by */
-    size_t strip;  /* columns of a tile */
-    size_t group;  /* chunks that a thread reduces to one node by itself: a power of two */
-    bool whole;    /* rows that are wider than a tile: elements go row by row, by tables that threads share, in the
-                      room of all nodes but the first */
-    size_t table;  /* values from one of these to the next */
+    int threads;        /* at most */
+    bool resident;      /* all rows of a strip stay in cache: each strip is finished by one thread, without nodes */
+    bool far;           /* what is read and written does not fit the last cache */
+    bool stream;        /* write with stores that pass the cache by */
+    size_t strip;       /* columns of a tile */
+    size_t group;       /* chunks that a thread reduces to one node by itself: a power of two */
+    bool whole;         /* rows that are wider than a tile: elements go row by row, by tables that threads share, in the
+                           room of all nodes but the first */
+    size_t table_pitch; /* values from one of these to the next */
 } bn_schedule;
 
 /* Bytes of a value as it is computed with. */
@@ -37,6 +37,7 @@ typedef struct bn_trips {
     bool sums, elements; /* which there are; elements reads what sums has read, and writes one array */
     size_t reads;        /* arrays of the size of x */
     bool in_place;       /* what is written was read */
+    bool room;           /* for nodes */
 } bn_trips;
 
 /* Tasks are strips of groups of chunks, strip by strip within group by group. The first of a thread's: what comes

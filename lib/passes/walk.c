@@ -8,7 +8,7 @@ typedef struct walk {
     const bn_operation *operation;
     const bn_schedule *schedule;
     size_t strips;
-    char *tables;         /* that threads share, or NULL */
+    char *tables;         /* that threads share, where rows are whole */
     atomic_bool *extreme; /* some factors of these are */
 } walk;
 
@@ -59,17 +59,18 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
     k->operation->prepare(k->work, column, columns, a, b, c);
 }
 
-/* Tables of a strip. */
-typedef struct tables {
-    _Alignas(64) char bytes[BN_TABLES * BN_STRIP_BYTES];
-} tables;
+/* Tables of a strip, as they are computed with. */
+typedef union strip_tables {
+    _Alignas(64) float f32[BN_TABLES * BN_STRIP];
+    double f64[BN_TABLES * BN_STRIP / 2];
+} strip_tables;
 
 static void prepare_strip(const walk *k, size_t column, size_t columns, const double *a, const double *b,
-                          bn_coefficients *c, tables *t)
+                          bn_coefficients *c, strip_tables *t)
 {
     prepare(k, column, columns, a, b, c);
-    c->factors = t->bytes;
-    c->room = bn_strip_values(k->work->value);
+    c->factors = t;
+    c->pitch_of_tables = bn_strip_values(k->work->value);
     k->operation->make_factors(c);
 }
 
@@ -79,7 +80,7 @@ static void prepare_strip(const walk *k, size_t column, size_t columns, const do
 static APART void resident_elements(const walk *k, size_t column, size_t columns, const double *a, const double *b)
 {
     bn_coefficients c;
-    tables t;
+    strip_tables t;
     prepare_strip(k, column, columns, a, b, &c, &t);
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
@@ -149,7 +150,7 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
     const bn_plan *const p = &w->plan;
     const bool first_trip = k->operation->block;
     bn_coefficients c;
-    tables t;
+    strip_tables t;
     double finished[2 * BN_STRIP];
     size_t prepared = k->strips;
 
@@ -179,7 +180,7 @@ static void share_factors(const walk *k, size_t column, size_t columns)
 
     prepare(k, column, columns, node, node + w->plan.columns, &c);
     c.factors = k->tables + column * bn_computed(w->value);
-    c.room = k->schedule->table;
+    c.pitch_of_tables = k->schedule->table_pitch;
     k->operation->make_factors(&c);
     if (c.extreme) atomic_store(k->extreme, true);
 }
@@ -193,20 +194,20 @@ static void finish_columns(const walk *k, size_t column, size_t columns)
     k->operation->finish(k->work, column, columns, node, node + k->work->plan.columns);
 }
 
-/* Elements of blocks [from, to) by the shared tables, in the order of element_tasks. */
+/* Elements of rows [from, to) by the shared tables, in the order of element_tasks. */
 static void whole_rows(const walk *k, size_t from, size_t to)
 {
     const bn_work *const w = k->work;
-    const size_t step = k->operation->block ? w->plan.chunk_blocks : to - from;
+    const size_t step = k->operation->block ? w->plan.chunk_blocks * w->plan.block_rows : to - from;
     bn_coefficients c;
 
     prepare(k, 0, w->plan.columns, node_of(w, 0), node_of(w, 0) + w->plan.columns, &c);
     c.factors = k->tables;
-    c.room = k->schedule->table;
-    c.extreme = atomic_load(k->extreme);
+    c.pitch_of_tables = k->schedule->table_pitch;
+    c.extreme = false;
     for (size_t end = to, start; end > from; end = start) {
         start = end - from > step ? end - step : from;
-        elements(k, start, end, 0, &c);
+        k->operation->elements(w, (bn_block){.row = start, .rows = end - start, .run = 1}, 0, &c);
     }
 }
 
@@ -222,24 +223,23 @@ static void streamed(void *context, int thread, int team)
     const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
     const size_t columns = k->work->plan.columns, lines = (columns + 7) / 8; /* of 8 doubles */
     const size_t column = lines * t / n * 8, end = least(lines * (t + 1) / n * 8, columns);
-    const size_t blocks = k->work->plan.blocks;
+    const size_t rows = k->work->plan.rows;
 
     if (k->operation->block) {
         for (size_t task = from; task < to; task++) reduce_task(k, task);
         bn_barrier(team);
     }
-    if (k->operation->block || k->tables) {
-        if (column < end) finish_columns(k, column, end - column);
-        if (!k->operation->elements) return;
-        bn_barrier(team); /* of the nodes, all but the first are free from here on */
-    }
-    if (k->tables) {
+    if (column < end && (k->operation->block || k->schedule->whole)) finish_columns(k, column, end - column);
+    if (!k->operation->elements) return;
+    if (k->operation->block) bn_barrier(team); /* nodes but the first are free from here on */
+    if (k->schedule->whole) {
         if (column < end) share_factors(k, column, end - column);
         bn_barrier(team);
-        whole_rows(k, blocks * t / n, blocks * (t + 1) / n);
-    } else {
-        element_tasks(k, from, to);
     }
+    if (k->schedule->whole && !atomic_load(k->extreme)) /* such columns are passed over from top to bottom */
+        whole_rows(k, rows * t / n, rows * (t + 1) / n);
+    else
+        element_tasks(k, from, to);
 }
 
 const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride, size_t column)
@@ -294,14 +294,14 @@ static char *tables_among(const bn_work *w)
 void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place)
 {
     const bn_plan *const p = &work->plan;
-    const bn_trips trips = {operation->block, operation->elements, reads, in_place};
+    const bn_trips trips = {operation->block, operation->elements, reads, in_place, .room = work->nodes};
     const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc->threads);
     atomic_bool extreme = false;
     walk k = {.work = work,
               .operation = operation,
               .schedule = &s,
               .strips = (p->columns + s.strip - 1) / s.strip,
-              .tables = s.whole && work->nodes ? tables_among(work) : NULL,
+              .tables = s.whole ? tables_among(work) : NULL,
               .extreme = &extreme};
     bn_parallel(s.threads, s.resident ? resident : streamed, &k);
 }

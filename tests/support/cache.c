@@ -28,7 +28,7 @@ static bn_schedule schedule_of(const bnorm_desc *d)
 {
     const size_t value = type_size(d->dtype);
     const bn_plan plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value);
-    return bn_schedule_make(&plan, value, (bn_trips){true, true, .reads = 1}, 1);
+    return bn_schedule_make(&plan, value, (bn_trips){true, true, .reads = 1, .room = true}, 1);
 }
 
 bool streams(const bnorm_desc *d) { return schedule_of(d).stream; }
