@@ -146,13 +146,13 @@ static void put_extreme_gammas(struct problem *p)
     const size_t columns[] = {0, 1, 7};
     for (size_t i = 0; i < LENGTH(columns); i++)
         array_put(&p->arrays[GAMMA], 0, columns[i], i % 2 ? 0x1p110 : 0x1p-110);
+    problem_save(p); /* from which each call begins */
 }
 
 static struct digests digests_of(const bnorm_desc *d, const struct input *input, const struct variant *v, bool extreme)
 {
     struct problem p = variant_prepare(d, input, v);
     if (extreme) put_extreme_gammas(&p);
-    problem_save(&p); /* from which each call begins */
     const struct digests found = variant_call(&p, v);
     problem_free(&p);
     return found;

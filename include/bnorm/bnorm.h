@@ -210,8 +210,8 @@ BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnor
  *
  *     y[i][c] = activation((x[i][c] - running_mean[c]) / sqrt(running_var[c] + eps) * gamma[c] + beta[c] + residual)
  *
- * y may be x. No memory is allocated; with a workspace, large arrays with rows of over 4 KB are faster. Trips over
- * memory: read x, write y. */
+ * y may be x. No memory is allocated; with a workspace, large matrices of over 1024 features (512 of double) may be
+ * faster. Trips over memory: read x, write y. */
 BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* Backward of forward training, from x, dy and the saved mean and invstd:

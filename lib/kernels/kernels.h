@@ -45,7 +45,8 @@ typedef struct bn_coefficients {
     const void *gamma, *beta;
     double values;          /* M */
     void *factors;          /* BN_TABLES tables as elements are computed, for the template's own use */
-    size_t pitch_of_tables; /* values from one to the next: BN_STRIP_BYTES / sizeof, or with `stream` more */
+    size_t pitch_of_tables; /* values from one to the next: BN_STRIP_BYTES' worth; with `stream`, and if none is
+                               `extreme`, any number */
 } bn_coefficients;
 
 /* Fills c->factors, c->extreme from c's other fields. */

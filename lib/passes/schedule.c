@@ -130,8 +130,8 @@ size_t bn_first_task(size_t strips, size_t blocks, size_t of_group, size_t threa
 /* Strips of blocks in the tasks before this one. */
 static size_t before(size_t strips, size_t blocks, size_t of_group, size_t task)
 {
-    const size_t whole = task / strips * of_group;
-    return strips * least(whole, blocks) + task % strips * least(of_group, blocks - least(whole, blocks));
+    const size_t done = least(task / strips * of_group, blocks);
+    return strips * done + task % strips * least(of_group, blocks - done);
 }
 
 /* Whether no thread has to do more than a third above the mean. */
