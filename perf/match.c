@@ -256,16 +256,15 @@ static spread share_of_limit(const field *f)
     return share;
 }
 
-/* A read or a copy does no more than one memcpy, a read of two arrays or a triad no more than two, so it must not take
- * longer. One that is slower in three quarters of the repetitions, by more than a tenth, does not show the limit. A
+/* A read or a copy does no more than memcpy, a read of two arrays or a triad no more than memcpy of both, so it must not
+ * take longer. One that is slower in three quarters of the repetitions, by more than a tenth, does not show the limit. A
  * non-temporal write may be slower where memcpy's output stays in the cache. */
 static bool probes_fast(const field *f)
 {
-    const double memcpys = f->work.op == BACKWARD ? 2 : 1;
     const int reference = fastest(f, PROBE_MEMCPY);
     if (times(f, reference).median < 50e-9) return true; /* here the call counts, not the bytes */
-    const double read = over(f, fastest(f, f->limit->read), reference).q1 / memcpys;
-    const double moved = over(f, fastest_move(f), reference).q1 / memcpys;
+    const double read = over(f, fastest(f, f->limit->read), reference).q1;
+    const double moved = over(f, fastest_move(f), reference).q1;
     const bool past_the_cache = f->limit->move[0] == PROBE_WRITE_STREAM && !f->streamed;
     if (read <= 1.1 && (moved <= 1.1 || past_the_cache)) return true;
     fprintf(stderr, "bnorm-bench: against memcpy, reading took %.2f of the time and copying, adding or writing %.2f\n",

@@ -43,7 +43,7 @@ static void copy_string(void *to, const void *from, size_t lines)
 static void run_lines(const probe *p, size_t from, size_t lines)
 {
     const probe_kernels *k = best_kernels();
-    const char *a = (const char *)p->a + 64 * from, *b = (const char *)p->b + 64 * from;
+    const char *a = (const char *)p->a + 64 * from, *b = p->b ? (const char *)p->b + 64 * from : NULL;
     char *to = (char *)p->to + 64 * from;
     switch (p->kind) {
     case PROBE_READ: k->read(a, lines); break;
@@ -54,7 +54,10 @@ static void run_lines(const probe *p, size_t from, size_t lines)
     case PROBE_WRITE_STREAM: k->write_stream(to, lines); break;
     case PROBE_TRIAD: k->triad(to, a, b, lines); break;
     case PROBE_TRIAD_STREAM: k->triad_stream(to, a, b, lines); break;
-    case PROBE_MEMCPY: memcpy(to, a, 64 * lines); break;
+    case PROBE_MEMCPY:
+        memcpy(to, a, 64 * lines);
+        if (b) memcpy(to, b, 64 * lines);
+        break;
     case PROBES: break;
     }
 }

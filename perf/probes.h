@@ -25,13 +25,13 @@ typedef enum probe_kind {
     PROBE_WRITE_STREAM, /* write y, non-temporal stores */
     PROBE_TRIAD,        /* read x and dy, write dx, ordinary stores */
     PROBE_TRIAD_STREAM, /* the same, non-temporal stores */
-    PROBE_MEMCPY,       /* the C library's memcpy, x to y: the other copies have to be as fast */
+    PROBE_MEMCPY,       /* the C library's memcpy, x to y, or x and then dy to dx: the others have to be as fast */
     PROBES
 } probe_kind;
 
 typedef struct probe {
     probe_kind kind;
-    const void *a, *b;
+    const void *a, *b; /* b may be NULL where one array is read */
     void *to;
     size_t bytes;
     int threads;
