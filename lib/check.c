@@ -14,9 +14,7 @@ static size_t param_bytes(bnorm_dtype t) { return t == BNORM_F64 ? sizeof(double
 
 static bool product(size_t a, size_t b, size_t *out)
 {
-    if (b != 0 && a > PTRDIFF_MAX / b) return false;
-    *out = a * b;
-    return true;
+    return !__builtin_mul_overflow(a, b, out) && *out <= PTRDIFF_MAX;
 }
 
 /* Rows: pixels channels last, images channels first. Values of a row, side by side. Both fit, see overflows. */

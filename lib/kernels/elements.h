@@ -39,18 +39,20 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 /* Values of a row that have their factors in the tables, or the same ones. */
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
-/* From one a feature to one a value, from the end on, for they share the room; then for the rows side by side. */
-BN_INLINE void spread_factors(const bn_coefficients *c, real *p)
+/* From one a feature to one a value, from the end on, for they share the room; then for the rows side by side: table by
+ * table within step by step, so that the waits of loads for stores of other sizes overlap. */
+BN_INLINE void spread_factors(const bn_coefficients *c, bool gradient)
 {
     if (!c->table) return;
-    for (size_t f = c->columns; c->run > 1 && f-- > 0;) {
-        const real factor = p[f];
-        for (size_t r = 0; r < c->run; r++) p[f * c->run + r] = factor;
-    }
+    for (int k = 0; c->run > 1 && k < FACTORS_OF(gradient); k++)
+        for (size_t f = c->columns; f-- > 0;) {
+            const real factor = row(c, k)[f];
+            for (size_t r = 0; r < c->run; r++) row(c, k)[f * c->run + r] = factor;
+        }
     const size_t all = width(c) * c->repeat;
     for (size_t done = width(c), more; done < all; done += more) {
         more = done < all - done ? done : all - done;
-        memcpy(p + done, p, more * sizeof *p);
+        for (int k = 0; k < FACTORS_OF(gradient); k++) memcpy(row(c, k) + done, row(c, k), more * sizeof(real));
     }
 }
 
@@ -86,13 +88,13 @@ static void normalise_factors(bn_coefficients *c)
 
     fill_factors(c, false);
     for (size_t f = 0; f < c->columns; f++) shift[f] = narrowed(beta_of(c, f));
-    for (int k = HIGH; k <= SHIFT; k++) spread_factors(c, row(c, k));
+    spread_factors(c, false);
 }
 
 static void input_gradient_factors(bn_coefficients *c)
 {
     fill_factors(c, true);
-    for (int k = HIGH; k <= MEAN_DY; k++) spread_factors(c, row(c, k));
+    spread_factors(c, true);
 }
 
 /* Those of a vector's values: from the tables, or of one feature, or of two. */
