@@ -52,26 +52,33 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
     }
 }
 
-static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, bn_coefficients *c)
-{
-    c->far = k->schedule->far;
-    c->stream = k->schedule->stream;
-    k->operation->prepare(k->work, column, columns, a, b, c);
-}
-
 /* Tables of a strip, as they are computed with. */
 typedef union strip_tables {
     _Alignas(64) float f32[BN_TABLES * BN_STRIP];
     double f64[BN_TABLES * BN_STRIP / 2];
 } strip_tables;
 
-static void prepare_strip(const walk *k, size_t column, size_t columns, const double *a, const double *b,
-                          bn_coefficients *c, strip_tables *t)
+/* Where the factors of some columns are. */
+typedef struct tables {
+    void *first;
+    size_t pitch;
+} tables;
+
+static tables tables_of_strip(const walk *k, strip_tables *t) { return (tables){t, bn_strip_values(k->work->value)}; }
+
+static tables shared_tables(const walk *k, size_t column)
 {
-    prepare(k, column, columns, a, b, c);
-    c->factors = t;
-    c->pitch_of_tables = bn_strip_values(k->work->value);
-    k->operation->make_factors(c);
+    return (tables){k->tables + column * bn_computed(k->work->value), k->schedule->table_pitch};
+}
+
+static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, tables t,
+                    bn_coefficients *c)
+{
+    c->far = k->schedule->far;
+    c->stream = k->schedule->stream;
+    c->factors = t.first;
+    c->pitch_of_tables = t.pitch;
+    k->operation->prepare(k->work, column, columns, a, b, c);
 }
 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
@@ -81,7 +88,8 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
 {
     bn_coefficients c;
     strip_tables t;
-    prepare_strip(k, column, columns, a, b, &c, &t);
+    prepare(k, column, columns, a, b, tables_of_strip(k, &t), &c);
+    k->operation->make_factors(&c);
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
 
@@ -161,7 +169,8 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
             double *const a = first_trip ? node_of(w, 0) + column : finished;
             double *const b = a + (first_trip ? p->columns : BN_STRIP);
             if (!first_trip) k->operation->finish(w, column, columns, a, b);
-            prepare_strip(k, column, columns, a, b, &c, &t);
+            prepare(k, column, columns, a, b, tables_of_strip(k, &t), &c);
+            k->operation->make_factors(&c);
             prepared = strip;
         }
         const size_t first = first_chunk(k, group), end = first_chunk(k, group + 1),
@@ -178,9 +187,7 @@ static void share_factors(const walk *k, size_t column, size_t columns)
     const double *const node = node_of(w, 0) + column;
     bn_coefficients c;
 
-    prepare(k, column, columns, node, node + w->plan.columns, &c);
-    c.factors = k->tables + column * bn_computed(w->value);
-    c.pitch_of_tables = k->schedule->table_pitch;
+    prepare(k, column, columns, node, node + w->plan.columns, shared_tables(k, column), &c);
     k->operation->make_factors(&c);
     if (c.extreme) atomic_store(k->extreme, true);
 }
@@ -201,9 +208,7 @@ static void whole_rows(const walk *k, size_t from, size_t to)
     const size_t step = k->operation->block ? w->plan.chunk_blocks * w->plan.block_rows : to - from;
     bn_coefficients c;
 
-    prepare(k, 0, w->plan.columns, node_of(w, 0), node_of(w, 0) + w->plan.columns, &c);
-    c.factors = k->tables;
-    c.pitch_of_tables = k->schedule->table_pitch;
+    prepare(k, 0, w->plan.columns, node_of(w, 0), node_of(w, 0) + w->plan.columns, shared_tables(k, 0), &c);
     c.extreme = false;
     for (size_t end = to, start; end > from; end = start) {
         start = end - from > step ? end - step : from;

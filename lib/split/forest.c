@@ -1,4 +1,4 @@
-#include "forest.h"
+#include "split/forest.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
