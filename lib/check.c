@@ -77,6 +77,14 @@ static bool bad_stride(const bnorm_desc *r)
     return false;
 }
 
+/* By its bits: a caller's denormals-are-zero would take the smallest numbers for 0. */
+static bool below_0(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits > (uint64_t)1 << 63; /* which are those of -0 */
+}
+
 static bool in_range(int value, int last) { return value >= 0 && value <= last; }
 
 bnorm_status bn_check_description(const bnorm_desc *d, bool unsupported_arrays, bnorm_desc *r)
@@ -92,8 +100,8 @@ bnorm_status bn_check_description(const bnorm_desc *d, bool unsupported_arrays, 
     *r = resolved(d);
     if (arrays_overflow(r)) return BNORM_OVERFLOW;
     if (bad_stride(r)) return BNORM_BAD_STRIDE;
-    if (!(d->eps >= 0 && isfinite(d->eps))) return BNORM_BAD_EPS;
-    if (!(d->update_rate >= 0 && d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
+    if (below_0(d->eps) || !isfinite(d->eps)) return BNORM_BAD_EPS;
+    if (below_0(d->update_rate) || !(d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
     if (d->threads < 0) return BNORM_BAD_THREADS;
     return BNORM_OK;
 }

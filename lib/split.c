@@ -76,6 +76,7 @@ static void update(const bn_sums *s, size_t column, size_t columns, const double
 {
     const size_t values = s->forest.values;
     const double divisor = (double)(s->desc.biased_running_var ? values : values - 1);
+    if (s->desc.update_rate == 0) return; /* asked here, where no control word makes 0 of more */
     s->kernels->update(columns, s->desc.update_rate, divisor, mean, m2, parameter(s, to->running_mean, column),
                        parameter(s, to->running_var, column));
 }
@@ -88,8 +89,7 @@ bnorm_status bnorm_moments_commit(const bnorm_moments *m, void *running_mean, vo
     if (!running_mean || !running_var) return BNORM_NULL;
     if (s->forest.values == 1) return BNORM_ONE_VALUE;
     if (share(s, s->param, running_mean, running_var, NULL, 0)) return BNORM_OVERLAP;
-    if (s->desc.update_rate > 0)
-        bn_sums_fold(s, update, &(bnorm_buffers){.running_mean = running_mean, .running_var = running_var});
+    bn_sums_fold(s, update, &(bnorm_buffers){.running_mean = running_mean, .running_var = running_var});
     return BNORM_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Every status, in its order, and that nothing has been written where it is not BNORM_OK. Faults are applied one at a
  * time and two at a time; of two, the one whose status comes first must be reported. */
 #include "support/check.h"
+#include "support/control_word.h"
 #include "support/problem.h"
 
 #include <math.h>
@@ -59,9 +60,11 @@ static void y_stride_short(struct problem *p) { p->desc.y_stride = 1; }
 static void dx_stride_short(struct problem *p) { p->desc.dx_stride = 4; }
 static void dy_stride_short(struct problem *p) { p->desc.dy_stride = 4; }
 static void eps_negative(struct problem *p) { p->desc.eps = -1e-300; }
+static void eps_just_below_0(struct problem *p) { p->desc.eps = -0x1p-1074; }
 static void eps_nan(struct problem *p) { p->desc.eps = NAN; }
 static void eps_infinite(struct problem *p) { p->desc.eps = INFINITY; }
 static void rate_negative(struct problem *p) { p->desc.update_rate = -0.001; }
+static void rate_just_below_0(struct problem *p) { p->desc.update_rate = -0x1p-1074; }
 static void rate_above_one(struct problem *p) { p->desc.update_rate = 1.0000001; }
 static void rate_nan(struct problem *p) { p->desc.update_rate = NAN; }
 static void threads_negative(struct problem *p) { p->desc.threads = -1; }
@@ -111,9 +114,11 @@ static const struct fault {
     {"dx_stride short", dx_stride_short, BNORM_BAD_STRIDE, ON_ALL, PART_STRIDE},
     {"dy_stride short", dy_stride_short, BNORM_BAD_STRIDE, ON_ALL, PART_STRIDE},
     {"eps negative", eps_negative, BNORM_BAD_EPS, ON_ALL, PART_EPS},
+    {"eps just below 0", eps_just_below_0, BNORM_BAD_EPS, ON_ALL, PART_EPS},
     {"eps NaN", eps_nan, BNORM_BAD_EPS, ON_ALL, PART_EPS},
     {"eps infinite", eps_infinite, BNORM_BAD_EPS, ON_ALL, PART_EPS},
     {"rate negative", rate_negative, BNORM_BAD_UPDATE_RATE, ON_ALL, PART_RATE},
+    {"rate just below 0", rate_just_below_0, BNORM_BAD_UPDATE_RATE, ON_ALL, PART_RATE},
     {"rate above 1", rate_above_one, BNORM_BAD_UPDATE_RATE, ON_ALL, PART_RATE},
     {"rate NaN", rate_nan, BNORM_BAD_UPDATE_RATE, ON_ALL, PART_RATE},
     {"threads -1", threads_negative, BNORM_BAD_THREADS, ON_ALL, PART_THREADS},
@@ -181,6 +186,27 @@ CASE(status, each_fault)
         problem_check_unchanged(&p);
         problem_free(&p);
     }
+}
+
+static void check_numbers(void *argument)
+{
+    struct problem *const p = argument;
+    for (int o = 0; o < OPERATIONS; o++)
+        for (int i = 0; i < FAULTS; i++)
+            if (faults[i].part == PART_EPS || faults[i].part == PART_RATE)
+                check_faults(p, o, &faults[i], NULL, faults[i].status);
+}
+
+/* A caller's flushing does not make 0 of a number that is not. */
+CASE(status, numbers_in_any_control_word)
+{
+    struct problem p = sound_problem(20);
+    problem_save(&p);
+    for (int i = 0; i < CONTROL_WORDS; i++) control_words[i].around(check_numbers, &p);
+    problem_check_unchanged(&p);
+    p.desc.eps = p.desc.update_rate = -0.0;
+    for (int o = 0; o < OPERATIONS; o++) CHECK(problem_run(&p, o) == BNORM_OK, "%s with -0", operation_name(o));
+    problem_free(&p);
 }
 
 static void check_two_faults(struct problem *p, enum operation o, const struct fault *first, const struct fault *second)
