@@ -38,8 +38,8 @@ static const struct argp_option table[] = {
     {"peer", PEER, "NAME", 0, "onednn: time it too; channels first also in its own blocked layout", 0},
     {"no-limits", NO_LIMITS, NULL, 0, "leave the memory probes out", 0},
     {"no-textbook", NO_TEXTBOOK, NULL, 0, "leave the textbook loop out", 0},
-    {"reps", REPS, "N", 0, "repetitions of each contest; default as many as fit --min-time, at least 11", 0},
-    {"min-time", MIN_TIME, "SECONDS", 0, "to spend on a contest; default 1", 0},
+    {"reps", REPS, "N", 0, "repetitions of each contest; default as many as --min-time wants, at least 11", 0},
+    {"min-time", MIN_TIME, "SECONDS", 0, "to spend on a contest at least; default 1", 0},
     {"csv", CSV, "FILE", 0, "write the results there too", 0},
     {"append", APPEND, NULL, 0, "add rows to that file, without a header", 0},
     {"all-isa", ALL_ISA, NULL, 0, "run once for each instruction set of the machine, best first", 0},
@@ -109,8 +109,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
         break;
     case NO_LIMITS: o->match.limits = false; break;
     case NO_TEXTBOOK: o->match.textbook = false; break;
-    case REPS: o->match.repetitions = strtoul(value, NULL, 10); break;
-    case MIN_TIME: o->match.seconds = strtod(value, NULL); break;
+    case REPS:
+        o->match.repetitions = strtoul(value, NULL, 10);
+        if (o->match.repetitions == 0) argp_error(state, "bad repetitions: %s", value);
+        break;
+    case MIN_TIME:
+        o->match.seconds = strtod(value, NULL);
+        if (!(o->match.seconds > 0)) argp_error(state, "bad time: %s", value);
+        break;
     case CSV: o->csv = value; break;
     case APPEND: o->append = true; break;
     case ALL_ISA: o->all_isa = true; break;

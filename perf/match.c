@@ -256,9 +256,9 @@ static spread share_of_limit(const field *f)
     return share;
 }
 
-/* A read or a copy does no more than memcpy, a read of two arrays or a triad no more than memcpy of both, so it must not
- * take longer. One that is slower in three quarters of the repetitions, by more than a tenth, does not show the limit. A
- * non-temporal write may be slower where memcpy's output stays in the cache. */
+/* A read or a copy does no more than memcpy, a read of two arrays or a triad no more than memcpy of both, so it must
+ * not take longer. One that is slower in three quarters of the repetitions, by more than a tenth, does not show the
+ * limit. A non-temporal write may be slower where memcpy's output stays in the cache. */
 static bool probes_fast(const field *f)
 {
     const int reference = fastest(f, PROBE_MEMCPY);

@@ -5,8 +5,8 @@ Prints CSV, its columns named as bnorm-bench's, one row for each shape and peer;
 the same repetition. A table goes to stderr. Calls go by way of ctypes, which costs bnorm some 0.3 us a call; the peers
 pay for their own way from Python, and NumPy and PyTorch allocate their outputs in every call, as their users do.
 
-    perf/peers.py build-perf/lib/libbnorm.so --threads 2 > results.csv
-    perf/peers.py build-perf/lib/libbnorm.so --threads 2 --shapes resnet50 --layout nchw > images.csv
+    /usr/bin/python3 perf/peers.py build-perf/lib/libbnorm.so --threads 2 > results.csv
+    /usr/bin/python3 perf/peers.py build-perf/lib/libbnorm.so --threads 2 --shapes resnet50 --layout nchw > images.csv
 """
 import argparse
 import ctypes
@@ -23,7 +23,7 @@ import time
 try:
     import numpy as np
 except ImportError:
-    sys.exit("peers.py: needs NumPy (python3-numpy)")
+    sys.exit("peers.py: needs NumPy (Debian: python3-numpy, and /usr/bin/python3 to run this)")
 try:
     import torch
 except ImportError:
@@ -260,9 +260,9 @@ def print_summary(rows):
         group.sort(key=size)
         ratios = [float(r["peer_ratio"]) for r in group]
         worst = min(group, key=lambda r: float(r["peer_ratio"]))
-        large = ratios[2:] if len(ratios) > 2 else ratios
-        print(f"{op} {layout} over {peer}: geometric mean {geometric_mean(ratios):.2f}, without the two smallest "
-              f"{geometric_mean(large):.2f}, worst {float(worst['peer_ratio']):.2f} at {worst['shape']}", file=sys.stderr)
+        large = f", without the two smallest {geometric_mean(ratios[2:]):.2f}" if len(ratios) > 2 else ""
+        print(f"{op} {layout} over {peer}: geometric mean {geometric_mean(ratios):.2f}{large}, "
+              f"worst {float(worst['peer_ratio']):.2f} at {worst['shape']}", file=sys.stderr)
 
 
 def cpu_name():

@@ -92,7 +92,7 @@ void report_header(FILE *f)
 {
     fprintf(f, "%-9s %-4s %-15s %2s %-7s %10s %7s  %-19s %7s %7s %9s %9s %7s %7s %7s\n", "op", "type", "shape", "th",
             "isa", "median ms", "GB/s", "share [quartiles]", "x1 thr", "x f32", "textbook", "peer ms", "x peer",
-            "+read y", "blocked");
+            "+read", "blocked");
 }
 
 /* Right-aligned, "-" where nothing was measured. */
@@ -157,9 +157,9 @@ static const column columns[] = {{"share of the limit", share},
                                  {"the same, beyond the cache", over_f32_in_memory},
                                  {"over the textbook loop", over_textbook},
                                  {"over the peer", over_peer},
-                                 {"the same, with reading y", over_peer_read_after},
+                                 {"the same, and reading it", over_peer_read_after},
                                  {"over the peer, blocked", over_blocked},
-                                 {"the same, with reading y", over_blocked_read_after}};
+                                 {"the same, and reading it", over_blocked_read_after}};
 
 static int by_size(const void *a, const void *b)
 {
@@ -168,43 +168,51 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Of those that have a value; NAN where none has. */
 static double geometric_mean(const result *const *rows, size_t count, double (*value)(const result *))
 {
     double sum = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        const double v = value(rows[i]);
-        if (isnan(v)) continue;
-        sum += log(v);
-        n++;
-    }
-    return n ? exp(sum / (double)n) : NAN;
+    for (size_t i = 0; i < count; i++) sum += log(value(rows[i]));
+    return exp(sum / (double)count);
 }
 
 static const result *worst_of(const result *const *rows, size_t count, double (*value)(const result *))
 {
-    const result *worst = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (!isnan(value(rows[i])) && (!worst || value(rows[i]) < value(worst))) worst = rows[i];
+    const result *worst = rows[0];
+    for (size_t i = 1; i < count; i++)
+        if (value(rows[i]) < value(worst)) worst = rows[i];
     return worst;
 }
 
+/* Of rows from small to large, those that have a value. */
+static void summarise_column(FILE *f, const column *c, const result *const *rows, size_t count)
+{
+    const result **const with = malloc((count + 1) * sizeof *with);
+    size_t n = 0;
+    if (!with) abort();
+    for (size_t i = 0; i < count; i++)
+        if (!isnan(c->value(rows[i]))) with[n++] = rows[i];
+    if (n > 0) {
+        char text[64];
+        const result *const worst = worst_of(with, n, c->value);
+        fprintf(f, "  %-27s %6.2f", c->name, geometric_mean(with, n, c->value));
+        if (n > 2) fprintf(f, "   without the two smallest %6.2f", geometric_mean(with + 2, n - 2, c->value));
+        fprintf(f, "   worst %.2f at %s\n", c->value(worst), shape_text(&worst->shape, text));
+    }
+    free(with);
+}
+
+static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
+
 static void summarise(FILE *f, const result **rows, size_t count)
 {
+    size_t busy = 0;
+    for (size_t i = 0; i < count; i++) busy += rows[i]->interruptions > BUSY;
     qsort(rows, count, sizeof *rows, by_size);
-    fprintf(f, "\n%s %s, %d thread%s, %zu shapes: geometric means\n", operation_name(rows[0]->op),
-            type_name(rows[0]->dtype), rows[0]->threads, rows[0]->threads > 1 ? "s" : "", count);
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-        const result *worst = worst_of(rows, count, columns[i].value);
-        if (!worst) continue;
-        char text[64];
-        const size_t skip = count > 2 ? 2 : 0;
-        fprintf(f, "  %-27s %6.2f", columns[i].name, geometric_mean(rows, count, columns[i].value));
-        fputs("   without the two smallest", f);
-        cell(f, 6, "%.2f", geometric_mean(rows + skip, count - skip, columns[i].value));
-        fprintf(f, "   worst %.2f at %s\n", columns[i].value(worst), shape_text(&worst->shape, text));
-    }
+    fprintf(f, "\n%s %s, %d thread%s, %zu shape%s", operation_name(rows[0]->op), type_name(rows[0]->dtype),
+            rows[0]->threads, plural((size_t)rows[0]->threads), count, plural(count));
+    if (busy > 0) fprintf(f, " (%zu of them interrupted)", busy);
+    fputs(": geometric means\n", f);
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) summarise_column(f, &columns[i], rows, count);
 }
 
 static bool same_group(const result *a, const result *b)

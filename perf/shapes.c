@@ -30,7 +30,7 @@ static bool parse(const char *text, shape *s)
         *s = (shape){false, false, d[0], 1, 1, d[1]};
     else
         return false;
-    return shape_elements(s) > 0;
+    return shape_elements(s) > s->c; /* a feature of one value has no variance */
 }
 
 /* From small work, where a call's overhead counts, to arrays beyond any cache; powers of two and not; narrow and wide.

@@ -148,12 +148,14 @@ static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t fea
  *     dresidual                 -                   -                written          not computed
  *     workspace       bytes     scratch             scratch          scratch          allocated; inference: not used
  *
- * mean comes with invstd and running_mean with running_var: one alone is BNORM_NULL. With batch 0 all may be NULL.
+ * mean comes with invstd and running_mean with running_var: one alone is BNORM_NULL. With batch 0 any may be NULL.
+ * Before the first training call fill running_mean and running_var: 0 and 1 as in the layer, or anything if that call
+ * has update_rate 1.
  * What a call does not use is not looked at (but see backward with y == x, below).
  *
  * Overlap is judged by elements: a written array may share no element with any other array of the call. Disjoint
- * slices of one buffer are legal. Two exceptions: y == x, and dx == dy, each with equal strides; a backward call whose
- * y is its x is refused, for x is gone (BNORM_X_OVERWRITTEN).
+ * slices of one buffer are legal. Two exceptions: y == x, and dx == dy, each with equal strides (y_stride 0 is dense,
+ * whatever x_stride is); a backward call whose y is its x is refused, for x is gone (BNORM_X_OVERWRITTEN).
  *
  * On any error nothing has been written. */
 typedef struct bnorm_buffers {
@@ -181,7 +183,7 @@ typedef enum bnorm_status {
     BNORM_BAD_EPS,         /* eps is negative or not finite */
     BNORM_BAD_UPDATE_RATE, /* update_rate is outside [0, 1] or NaN */
     BNORM_BAD_THREADS,     /* threads is negative */
-    BNORM_ONE_VALUE,       /* training with M = 1: one value has no variance */
+    BNORM_ONE_VALUE,       /* forward training, or moments to finish, with M = 1: one value has no variance */
     BNORM_OVERLAP,         /* a written array shares an element with another array of the call */
     BNORM_X_OVERWRITTEN,   /* backward with y == x: x no longer holds the input */
     BNORM_WORKSPACE,       /* workspace_size is smaller than bnorm_workspace_size says, or bytes than their size */
@@ -270,11 +272,13 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *     bnorm_moments_accumulate(m, rows, x);                  // for each part, in order; first trip: reads x
  *     bnorm_moments_finish(m, mean, invstd);                 // once
  *     bnorm_moments_commit(m, running_mean, running_var);
- *     bnorm_normalise(&d, &b);                               // for each part; second trip: reads x, writes y
+ *     d.batch = rows;                                        // for each part, with b.mean = mean, b.invstd = invstd;
+ *     bnorm_normalise(&d, &b);                               // second trip: reads x, writes y
  *     bnorm_moments_destroy(m);
  *
  * and backward the same with bnorm_gradient_sums and bnorm_input_gradient. Where different processes have the parts,
- * each creates its own with the number of its first block, and one merges them, or all do (mpi.h).
+ * each creates its own with the number of its first block (in one process bnorm_moments_next_block of the part before),
+ * and one merges them, or all do (mpi.h).
  *
  * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
  * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
@@ -399,8 +403,8 @@ BNORM_API const char *bnorm_status_string(bnorm_status status);
 BNORM_API const char *bnorm_version(void);
 
 /* The instruction set in use: "generic", "avx2" (x86-64-v3), "avx512" (x86-64-v4) or "neon". The best that the machine
- * has, unless the environment variable BNORM_ISA named a lower one when bnorm was first called; "unknown" if it named
- * none of these. */
+ * has, unless the environment variable BNORM_ISA named a lower one when bnorm was first called (one that the machine
+ * has not is ignored); "unknown" if it named none of these. */
 BNORM_API const char *bnorm_isa(void);
 
 #ifdef __cplusplus
