@@ -106,6 +106,11 @@ bnorm_status bn_check_description(const bnorm_desc *d, bool unsupported_arrays, 
     return BNORM_OK;
 }
 
+bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b)
+{
+    return a->dtype == b->dtype && a->layout == b->layout && a->features == b->features && a->spatial == b->spatial;
+}
+
 /* ---- work ---- */
 
 bn_work bn_work_make(const bnorm_desc *d, const bnorm_buffers *b)

@@ -9,6 +9,8 @@
 /* The statuses from BNORM_UNKNOWN_ABI to BNORM_BAD_THREADS. On success *resolved has no stride of 0. */
 bnorm_status bn_check_description(const bnorm_desc *desc, bool unsupported_arrays, bnorm_desc *resolved);
 
+bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b);
+
 /* Values of a row, side by side. */
 size_t bn_row_values(const bnorm_desc *desc);
 

@@ -1,4 +1,5 @@
 /* The door of parts of a batch: moments, gradient sums, and the trips over elements apart from them. */
+#include "check.h"
 #include "split/sums.h"
 
 #include <stdlib.h>
@@ -254,7 +255,7 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
     if (!bn_same_shape(&d, &s->desc) || w.plan.values > w.total) return BNORM_MISMATCH;
     if (empty) return BNORM_OK;
 
-    w.node = bn_sums_array(s);
+    w.node = bn_sums_new_node(s);
     if (!w.node) return BNORM_NO_MEMORY;
     bn_sums_fold(s, keep, &(bnorm_buffers){.mean = w.node, .invstd = w.node + d.features});
     bn_pass_input_gradient(&w);

@@ -31,7 +31,7 @@ typedef enum probe_kind {
 
 typedef struct probe {
     probe_kind kind;
-    const void *a, *b; /* b may be NULL where one array is read */
+    const void *a, *b; /* b NULL: only a is read, by memcpy too */
     void *to;
     size_t bytes;
     int threads;

@@ -39,8 +39,8 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 /* Values of a row that have their factors in the tables, or the same ones. */
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
-/* From one a feature to one a value, from the end on, for they share the room; then for the rows side by side: table by
- * table within step by step, so that the waits of loads for stores of other sizes overlap. */
+/* From one a feature to one a value, from the end on, for they share the room; then for the rows side by side, each
+ * step for all tables: a load waits for the stores before it, which are of other sizes, and these waits overlap. */
 BN_INLINE void spread_factors(const bn_coefficients *c, bool gradient)
 {
     if (!c->table) return;

@@ -192,16 +192,16 @@ BN_INLINE void fold_runs(int what, double *s, double *q, size_t columns, size_t 
     }
 }
 
-/* From one a feature to one a column of each lane, from the end on, for they share the room. Where each
- * lane was copied from the one before, 200 x 1 backward took 1.2 times as long: every load waits for a store. */
+/* From one a feature to one a value of a run, from the end on, for they share the room; then to one of each lane. Where
+ * each lane was copied from the one before, 200 x 1 backward took 1.2 times as long: every load waits for a store. */
 BN_INLINE void spread(double *p, const bn_tile *t)
 {
     const size_t columns = t->columns * t->run;
     for (size_t c = t->columns; t->run > 1 && c-- > 0;)
         for (size_t r = t->run; r-- > 0;) p[c * t->run + r] = p[c];
-    for (size_t i = 0; i < columns; i++) {
+    for (size_t i = 0; t->lanes > 1 && i < columns; i++) {
         const double value = p[i];
-        for (size_t j = i + columns; j < t->lanes * columns; j += columns) p[j] = value;
+        for (size_t lane = 1; lane < t->lanes; lane++) p[lane * columns + i] = value;
     }
 }
 

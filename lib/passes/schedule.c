@@ -40,8 +40,9 @@ static int threads_worth(const bn_plan *p, size_t value, size_t bytes, int asked
     return worth < (size_t)most ? (int)worth : most;
 }
 
-/* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. At 20 MB they won
- * 1.2 times where there is a second trip, for which x then stays, and little where there is none (Zen 3). */
+/* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. With all else that
+ * is done for far arrays, calls of two trips took 0.7 to 0.9 of the time at 20 MB: what is read stays for the second.
+ * Where there is one trip, nothing was gained there (Zen 3). */
 static bool beyond_cache(size_t bytes, bool two_trips)
 {
     return bytes > ((size_t)1 << 20) && bytes > bn_last_level_cache() / 16 * (two_trips ? 9 : 10);
@@ -89,13 +90,13 @@ static size_t widest_strip(const bn_plan *p, size_t value, size_t reads, size_t 
  * share of the last one, unless there are so few that threads would wait for each other longer than for memory. Rows of
  * channels last are cut where strips of a page save a trip to memory: with 700 and 1000 of them, 1.05 to 1.3 times as
  * fast. */
-static bool worth_residing(const bn_plan *p, size_t value, size_t reads, size_t threads)
+static bool worth_residing(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
 {
     const size_t fit = least(features_in_cache(p, value, reads, threads), p->columns);
     const size_t piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
 
     if (p->lanes > 1 || fit == 0 || (fit < p->columns && fit * p->run * value < piece)) return false;
-    if (p->run == 1) return beyond_cache(p->columns * feature_bytes(p, value, reads + 1), true);
+    if (p->run == 1) return far;
     return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;
 }
 
@@ -169,7 +170,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
                      .strip = p->columns};
     const size_t threads = (size_t)s.threads;
 
-    s.resident = bn_schedule_without_nodes(p, value) || (two_trips && worth_residing(p, value, reads, threads));
+    s.resident = bn_schedule_without_nodes(p, value) || (two_trips && worth_residing(p, value, reads, threads, far));
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {

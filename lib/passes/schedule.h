@@ -14,7 +14,7 @@ enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
 typedef struct bn_schedule {
     int threads;        /* at most */
     bool resident;      /* all rows of a strip stay in cache: each strip is finished by one thread, without nodes */
-    bool far;           /* what is read and written does not fit the last cache */
+    bool far;           /* what is read and written does not stay in the last cache */
     bool stream;        /* write with stores that pass the cache by */
     size_t strip;       /* columns of a tile */
     size_t group;       /* chunks that a thread reduces to one node by itself: a power of two */

@@ -59,26 +59,29 @@ typedef union strip_tables {
 } strip_tables;
 
 /* Where the factors of some columns are. */
-typedef struct tables {
+typedef struct place_of_tables {
     void *first;
     size_t pitch;
-} tables;
+} place_of_tables;
 
-static tables tables_of_strip(const walk *k, strip_tables *t) { return (tables){t, bn_strip_values(k->work->value)}; }
-
-static tables shared_tables(const walk *k, size_t column)
+static place_of_tables in_strip(const walk *k, strip_tables *t)
 {
-    return (tables){k->tables + column * bn_computed(k->work->value), k->schedule->table_pitch};
+    return (place_of_tables){t, bn_strip_values(k->work->value)};
 }
 
-static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, tables t,
+static place_of_tables among_nodes(const walk *k, size_t column)
+{
+    return (place_of_tables){k->tables + column * bn_computed(k->work->value), k->schedule->table_pitch};
+}
+
+static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, place_of_tables t,
                     bn_coefficients *c)
 {
+    k->operation->prepare(k->work, column, columns, a, b, c);
     c->far = k->schedule->far;
     c->stream = k->schedule->stream;
     c->factors = t.first;
     c->pitch_of_tables = t.pitch;
-    k->operation->prepare(k->work, column, columns, a, b, c);
 }
 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
@@ -88,7 +91,7 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
 {
     bn_coefficients c;
     strip_tables t;
-    prepare(k, column, columns, a, b, tables_of_strip(k, &t), &c);
+    prepare(k, column, columns, a, b, in_strip(k, &t), &c);
     k->operation->make_factors(&c);
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
@@ -169,7 +172,7 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
             double *const a = first_trip ? node_of(w, 0) + column : finished;
             double *const b = a + (first_trip ? p->columns : BN_STRIP);
             if (!first_trip) k->operation->finish(w, column, columns, a, b);
-            prepare(k, column, columns, a, b, tables_of_strip(k, &t), &c);
+            prepare(k, column, columns, a, b, in_strip(k, &t), &c);
             k->operation->make_factors(&c);
             prepared = strip;
         }
@@ -187,7 +190,7 @@ static void share_factors(const walk *k, size_t column, size_t columns)
     const double *const node = node_of(w, 0) + column;
     bn_coefficients c;
 
-    prepare(k, column, columns, node, node + w->plan.columns, shared_tables(k, column), &c);
+    prepare(k, column, columns, node, node + w->plan.columns, among_nodes(k, column), &c);
     k->operation->make_factors(&c);
     if (c.extreme) atomic_store(k->extreme, true);
 }
@@ -208,7 +211,7 @@ static void whole_rows(const walk *k, size_t from, size_t to)
     const size_t step = k->operation->block ? w->plan.chunk_blocks * w->plan.block_rows : to - from;
     bn_coefficients c;
 
-    prepare(k, 0, w->plan.columns, node_of(w, 0), node_of(w, 0) + w->plan.columns, shared_tables(k, 0), &c);
+    prepare(k, 0, w->plan.columns, node_of(w, 0), node_of(w, 0) + w->plan.columns, among_nodes(k, 0), &c);
     c.extreme = false;
     for (size_t end = to, start; end > from; end = start) {
         start = end - from > step ? end - step : from;

@@ -12,7 +12,7 @@ typedef struct head {
     uint64_t features, spatial, first, last, bytes;
 } head;
 
-static size_t node_bytes(const bn_sums *s) { return sizeof(uint64_t) + bn_sums_bytes(s); }
+static size_t node_bytes(const bn_sums *s) { return sizeof(uint64_t) + bn_sums_node_bytes(s); }
 
 static head head_of(const bn_sums *s)
 {
@@ -44,7 +44,7 @@ static bnorm_status write_nodes_after(const bn_sums *s, size_t before, char *byt
     for (int i = 0; i < f->count; i++, bytes += node_bytes(s)) {
         const uint64_t values = f->nodes[i].values;
         memcpy(bytes, &values, sizeof values);
-        memcpy(bytes + sizeof values, f->nodes[i].sums, bn_sums_bytes(s));
+        memcpy(bytes + sizeof values, f->nodes[i].sums, bn_sums_node_bytes(s));
     }
     return BNORM_OK;
 }
@@ -99,9 +99,9 @@ static bnorm_status read_forest(const bn_sums *s, bn_forest *f, size_t last, con
         memcpy(&values, bytes, sizeof values);
         if (!count_holds(s, f, node.blocks, values)) return BNORM_CORRUPT;
         node.values = values;
-        node.sums = bn_sums_array(s);
+        node.sums = bn_sums_new_node(s);
         if (!node.sums) return BNORM_NO_MEMORY;
-        memcpy(node.sums, bytes + sizeof values, bn_sums_bytes(s));
+        memcpy(node.sums, bytes + sizeof values, bn_sums_node_bytes(s));
         bn_forest_push(f, node, s->desc.features, s->merge); /* two of these are never siblings */
         if (!no_variance_below_0(s, node.sums + s->desc.features)) return BNORM_CORRUPT;
     }
@@ -117,7 +117,7 @@ bnorm_status bn_sums_read_nodes(bn_sums *s, size_t next_block, const void *bytes
     bn_forest f = bn_forest_empty(s->forest.last);
     size_t taken = *size;
     bnorm_status status = read_forest(s, &f, last, bytes, &taken);
-    if (status == BNORM_OK) status = bn_sums_room(s, 0, f.values);
+    if (status == BNORM_OK) status = bn_sums_fit(s, 0, f.values);
     if (status == BNORM_OK) {
         bn_sums_append(s, &f);
         *size = taken;

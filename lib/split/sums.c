@@ -1,4 +1,5 @@
 #include "split/sums.h"
+#include "check.h"
 #include "parallel/fpenv.h"
 
 #include <stdlib.h>
@@ -46,15 +47,15 @@ void bn_sums_append(bn_sums *s, bn_forest *next)
     next->count = 0;
 }
 
-bnorm_status bn_sums_room(const bn_sums *s, size_t blocks, size_t values)
+bnorm_status bn_sums_fit(const bn_sums *s, size_t blocks, size_t values)
 {
     if (blocks > bn_blocks_most - s->forest.last || values > PTRDIFF_MAX - s->forest.values) return BNORM_OVERFLOW;
     return BNORM_OK;
 }
 
-size_t bn_sums_bytes(const bn_sums *s) { return 2 * s->desc.features * sizeof(double); }
+size_t bn_sums_node_bytes(const bn_sums *s) { return 2 * s->desc.features * sizeof(double); }
 
-double *bn_sums_array(const bn_sums *s) { return malloc(bn_sums_bytes(s)); }
+double *bn_sums_new_node(const bn_sums *s) { return malloc(bn_sums_node_bytes(s)); }
 
 /* The node of blocks [from, to) of a part. */
 static bnorm_status sum_node(const bn_sums *s, const bn_work *part, size_t from, size_t to, bn_node *node)
@@ -64,7 +65,7 @@ static bnorm_status sum_node(const bn_sums *s, const bn_work *part, size_t from,
     const size_t nodes = bn_node_bytes(&w.plan, w.value);
     void *const scratch = nodes > 0 ? malloc(bn_scratch_bytes(nodes)) : NULL;
 
-    node->sums = bn_sums_array(s);
+    node->sums = bn_sums_new_node(s);
     if (!node->sums || (nodes > 0 && !scratch)) {
         free(node->sums);
         free(scratch);
@@ -101,7 +102,7 @@ bnorm_status bn_sums_accumulate(bn_sums *s, size_t batch, const bnorm_buffers *b
     bnorm_status status = bn_check_description(&d, false, &resolved);
     if (status != BNORM_OK) return status;
     const bn_work part = bn_work_make(&resolved, b);
-    status = bn_sums_room(s, part.plan.blocks, part.plan.values);
+    status = bn_sums_fit(s, part.plan.blocks, part.plan.values);
     if (status != BNORM_OK) return status;
 
     bn_forest f = bn_forest_empty(s->forest.last);
@@ -111,20 +112,15 @@ bnorm_status bn_sums_accumulate(bn_sums *s, size_t batch, const bnorm_buffers *b
     return status;
 }
 
-bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b)
-{
-    return a->dtype == b->dtype && a->layout == b->layout && a->features == b->features && a->spatial == b->spatial;
-}
-
 static bnorm_status copy_nodes(const bn_sums *s, bn_forest *copy)
 {
     *copy = bn_forest_empty(s->forest.first);
     for (; copy->count < s->forest.count; copy->count++) {
         bn_node *const node = &copy->nodes[copy->count];
         *node = s->forest.nodes[copy->count];
-        node->sums = bn_sums_array(s); /* NOLINT(clang-analyzer-unix.Malloc): merge frees them */
+        node->sums = bn_sums_new_node(s); /* NOLINT(clang-analyzer-unix.Malloc): merge frees them */
         if (!node->sums) return BNORM_NO_MEMORY;
-        memcpy(node->sums, s->forest.nodes[copy->count].sums, bn_sums_bytes(s));
+        memcpy(node->sums, s->forest.nodes[copy->count].sums, bn_sums_node_bytes(s));
     }
     return BNORM_OK;
 }
@@ -133,7 +129,7 @@ bnorm_status bn_sums_merge(bn_sums *s, const bn_sums *next)
 {
     if (!bn_same_shape(&s->desc, &next->desc)) return BNORM_MISMATCH;
     if (s->forest.last != next->forest.first) return BNORM_NOT_ADJACENT;
-    bnorm_status status = bn_sums_room(s, next->forest.last - next->forest.first, next->forest.values);
+    bnorm_status status = bn_sums_fit(s, next->forest.last - next->forest.first, next->forest.values);
     if (status != BNORM_OK) return status;
 
     bn_forest copy;

@@ -3,7 +3,7 @@
 #ifndef BN_SUMS_H
 #define BN_SUMS_H
 
-#include "check.h"
+#include "bnorm/bnorm.h"
 #include "split/forest.h"
 
 typedef enum bn_sums_kind { BN_MOMENTS = 1, BN_GRADIENT_SUMS = 2 } bn_sums_kind; /* as in plain bytes */
@@ -22,16 +22,14 @@ typedef struct bn_sums {
 bnorm_status bn_sums_create(bn_sums **sums, const bnorm_desc *desc, size_t first_block, bn_sums_kind kind);
 void bn_sums_destroy(bn_sums *sums);
 
-bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b);
-
 /* Bytes of the sums of one node, and room for them, for the caller to free; NULL where there is none. */
-size_t bn_sums_bytes(const bn_sums *sums);
-double *bn_sums_array(const bn_sums *sums);
+size_t bn_sums_node_bytes(const bn_sums *sums);
+double *bn_sums_new_node(const bn_sums *sums);
 
 /* BNORM_OVERFLOW where so much more would not fit. */
-bnorm_status bn_sums_room(const bn_sums *sums, size_t blocks, size_t values);
+bnorm_status bn_sums_fit(const bn_sums *sums, size_t blocks, size_t values);
 
-/* Moves the nodes of `next`, which begin where sums end and for which there is room: nothing here can fail. */
+/* Moves the nodes of `next`, which begin where sums end and which fit: nothing here can fail. */
 void bn_sums_append(bn_sums *sums, bn_forest *next);
 
 /* The next entries of the batch: b's x, or x, dy and mean. */
