@@ -128,7 +128,7 @@ size_t bn_first_task(size_t strips, size_t blocks, size_t of_group, size_t threa
     if (thread == team) return strips * divide_up(blocks, of_group);
     const size_t groups = blocks / of_group, of_last = blocks % of_group;
     const size_t share = strips * blocks * thread, full = strips * groups * of_group * team; /* both times team */
-    if (share <= full) return nearest(share, team * of_group);
+    if (of_last == 0 || share <= full) return nearest(share, team * of_group);
     return strips * groups + nearest(share - full, team * of_last);
 }
 
