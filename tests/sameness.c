@@ -234,6 +234,68 @@ CASE(sameness, control_word_of_the_caller)
             }
 }
 
+/* The nearest to 0: a caller's flushing makes 0 of them. */
+static void check_refused(void *problem)
+{
+    struct problem p = *(struct problem *)problem;
+    for (int o = 0; o < OPERATIONS; o++) {
+        p.desc.eps = -0x1p-1074;
+        CHECK(call(o, &p.desc, &p.buffers) == BNORM_BAD_EPS, "%s", operation_name(o));
+        p.desc.eps = 0;
+        p.desc.update_rate = -0x1p-1074;
+        CHECK(call(o, &p.desc, &p.buffers) == BNORM_BAD_UPDATE_RATE, "%s", operation_name(o));
+        p.desc.update_rate = -0.0;
+        CHECK(call(o, &p.desc, &p.buffers) == BNORM_OK, "%s with -0", operation_name(o));
+    }
+}
+
+struct commit {
+    const bnorm_moments *m;
+    double mean, var;
+};
+
+static void commit(void *argument)
+{
+    struct commit *const c = argument;
+    CHECK(bnorm_moments_commit(c->m, &c->mean, &c->var) == BNORM_OK, "commit");
+}
+
+/* 0 leaves even a signalling NaN as it is. */
+static void check_commit(surroundings *around, double rate)
+{
+    const double x[3] = {2, 4, 6};
+    const uint64_t signalling = 0x7ff4000000000000;
+    bnorm_desc d = bnorm_matrix(BNORM_F64, 0, 1);
+    struct commit c = {0};
+    bnorm_moments *m;
+    uint64_t mean;
+
+    d.update_rate = rate;
+    if (bnorm_moments_create(&m, &d, 0) != BNORM_OK || bnorm_moments_accumulate(m, 3, x) != BNORM_OK) abort();
+    if (rate == 0) memcpy(&c.mean, &signalling, sizeof signalling);
+    c.m = m;
+    around(commit, &c);
+    memcpy(&mean, &c.mean, sizeof mean);
+    CHECK(rate == 0 ? mean == signalling : c.mean == 4 * rate && c.var == 4 * rate, "rate %a: %a, %a", rate, c.mean,
+          c.var);
+    bnorm_moments_destroy(m);
+}
+
+CASE(sameness, smallest_numbers_in_any_control_word)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 20, 5);
+    struct problem p = problem_make(&d, 0);
+    problem_fill(&p, &(struct input){.pattern = RANDOM});
+    problem_fill_saved_statistics(&p);
+    for (int i = 0; i < CONTROL_WORDS; i++) {
+        describe("%s", control_words[i].name);
+        control_words[i].around(check_refused, &p);
+        check_commit(control_words[i].around, 0x1p-1060);
+        check_commit(control_words[i].around, 0);
+    }
+    problem_free(&p);
+}
+
 #ifdef _OPENMP
 /* Inside a parallel region of the caller's, on one of its threads and on all of them at once. */
 static void nested(void (*body)(void *), void *argument)

@@ -3,7 +3,6 @@
 #include "support/allocation.h"
 #include "support/bounds.h"
 #include "support/check.h"
-#include "support/control_word.h"
 #include "support/random.h"
 
 #include "parallel/parallel.h"
@@ -821,41 +820,6 @@ CASE(split, few_values)
     bnorm_gradient_sums_destroy(g);
     bnorm_moments_destroy(NULL);
     bnorm_gradient_sums_destroy(NULL);
-}
-
-struct commit {
-    const bnorm_moments *m;
-    double mean, var;
-};
-
-static void commit(void *argument)
-{
-    struct commit *const c = argument;
-    require(bnorm_moments_commit(c->m, &c->mean, &c->var), "commit");
-}
-
-/* A rate below the smallest normal number is no 0, and 0 leaves even a signalling NaN as it is. */
-CASE(split, commit_in_any_control_word)
-{
-    bnorm_desc d = bnorm_matrix(BNORM_F64, 0, 1);
-    const double x[3] = {2, 4, 6};
-    const uint64_t signalling = 0x7ff4000000000000;
-    uint64_t mean;
-    for (int zero = 0; zero < 2; zero++)
-        for (int i = 0; i < CONTROL_WORDS; i++) {
-            struct commit c = {0};
-            bnorm_moments *m;
-            d.update_rate = zero ? 0 : 0x1p-1060;
-            require(bnorm_moments_create(&m, &d, 0), "create");
-            require(bnorm_moments_accumulate(m, 3, x), "accumulate");
-            if (zero) memcpy(&c.mean, &signalling, sizeof signalling);
-            c.m = m;
-            control_words[i].around(commit, &c);
-            memcpy(&mean, &c.mean, sizeof mean);
-            CHECK(zero ? mean == signalling : c.mean == 0x1p-1058 && c.var == 0x1p-1058, "%s: %a, %a",
-                  control_words[i].name, c.mean, c.var);
-            bnorm_moments_destroy(m);
-        }
 }
 
 CASE(split, statuses)

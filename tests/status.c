@@ -1,7 +1,6 @@
 /* Every status, in its order, and that nothing has been written where it is not BNORM_OK. Faults are applied one at a
  * time and two at a time; of two, the one whose status comes first must be reported. */
 #include "support/check.h"
-#include "support/control_word.h"
 #include "support/problem.h"
 
 #include <math.h>
@@ -186,27 +185,6 @@ CASE(status, each_fault)
         problem_check_unchanged(&p);
         problem_free(&p);
     }
-}
-
-static void check_numbers(void *argument)
-{
-    struct problem *const p = argument;
-    for (int o = 0; o < OPERATIONS; o++)
-        for (int i = 0; i < FAULTS; i++)
-            if (faults[i].part == PART_EPS || faults[i].part == PART_RATE)
-                check_faults(p, o, &faults[i], NULL, faults[i].status);
-}
-
-/* A caller's flushing does not make 0 of a number that is not. */
-CASE(status, numbers_in_any_control_word)
-{
-    struct problem p = sound_problem(20);
-    problem_save(&p);
-    for (int i = 0; i < CONTROL_WORDS; i++) control_words[i].around(check_numbers, &p);
-    problem_check_unchanged(&p);
-    p.desc.eps = p.desc.update_rate = -0.0;
-    for (int o = 0; o < OPERATIONS; o++) CHECK(problem_run(&p, o) == BNORM_OK, "%s with -0", operation_name(o));
-    problem_free(&p);
 }
 
 static void check_two_faults(struct problem *p, enum operation o, const struct fault *first, const struct fault *second)
