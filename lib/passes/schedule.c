@@ -41,7 +41,7 @@ static int threads_worth(const bn_plan *p, size_t value, size_t bytes, int asked
 }
 
 /* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. With all else that
- * is done for far arrays, calls of two trips took 0.7 to 0.9 of the time at 20 MB: what is read stays for the second.
+ * is done for far arrays, calls of two trips took 0.64 to 0.92 of the time at 20 MB: what is read stays for the second.
  * Where there is one trip, nothing was gained there (Zen 3). */
 static bool beyond_cache(size_t bytes, bool two_trips)
 {
