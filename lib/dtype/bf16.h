@@ -14,22 +14,31 @@ BN_INLINE vs rounded(vf a) { return vs_of_vu(rounded_bits(a) >> 16); }
 /* A vector of memory as two of floats: those in the lower halves of words of 32 bits, and those in the upper halves,
  * where they are floats but for the bits below. To convert them in order, most of the work is moving them. */
 #define BN_HALVES 2
-BN_INLINE void x_load_halves(const uint16_t *p, vf *halves)
+BN_INLINE void halves_of(vw words, vf *halves)
 {
-    vu words;
-    memcpy(&words, p, sizeof words);
-    halves[0] = (vf)(words << 16);
-    halves[1] = (vf)(words & 0xffff0000);
+    halves[0] = (vf)((vu)words << 16);
+    halves[1] = (vf)((vu)words & 0xffff0000);
 }
-BN_INLINE vf joined(const vf *halves)
+BN_INLINE vw joined(const vf *halves)
 {
-    return (vf)(rounded_bits(halves[0]) >> 16 | (rounded_bits(halves[1]) & 0xffff0000));
+#ifdef BN_OWN_WORDS /* up, where half of the last place or more is cut off, of an even one more than half */
+    const vu low = (vu)halves[0], high = (vu)halves[1];
+    const vw kept = vw_of_halves(low >> 16, high), cut = vw_of_halves(low, high << 16);
+    return kept + (vw_less(cut, ~kept & 1) >> 15);
+#else
+    return (vw)(rounded_bits(halves[0]) >> 16 | (rounded_bits(halves[1]) & 0xffff0000));
+#endif
 }
-BN_INLINE void y_store_halves(uint16_t *p, const vf *halves)
-{
-    const vf words = joined(halves);
-    memcpy(p, &words, sizeof words);
-}
-BN_INLINE void y_stream_halves(uint16_t *p, const vf *halves) { vf_stream((float *)(void *)p, joined(halves)); }
+BN_INLINE void x_load_halves(const uint16_t *p, vf *halves) { halves_of(vw_load(p), halves); }
+BN_INLINE void x_load_halves_part(const uint16_t *p, size_t n, vf *halves) { halves_of(vw_load_part(p, n), halves); }
+BN_INLINE void y_store_halves(uint16_t *p, const vf *halves) { vw_store(p, joined(halves)); }
+BN_INLINE void y_store_halves_part(uint16_t *p, const vf *halves, size_t n) { vw_store_part(p, joined(halves), n); }
+BN_INLINE void y_stream_halves(uint16_t *p, const vf *halves) { vf_stream((float *)(void *)p, (vf)joined(halves)); }
+
+#ifdef BN_OWN_UPPER
+#define BN_OWN_FLOATS
+BN_INLINE void put_floats(float *to, const uint16_t *p) { bn_put_upper_halves(to, p); }
+BN_INLINE size_t place_of_floats(size_t i) { return bn_place_of_upper_halves(i); }
+#endif
 
 #include "dtype/sixteen.h"

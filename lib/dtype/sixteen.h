@@ -18,3 +18,19 @@ BN_INLINE vd x_widen_part(const stored *p, size_t n) { return vd_of_vh(to_float_
 BN_INLINE void y_store(stored *p, vf v) { vs_store(p, rounded(v)); }
 BN_INLINE void y_store_part(stored *p, vf v, size_t n) { vs_store_part(p, rounded(v), n); }
 BN_INLINE void y_stream(stored *p, vf v) { vs_stream(p, rounded(v)); }
+
+/* Doubles are made of floats in memory, 2 VF at once: to convert those of a register takes twice as many operations. */
+#ifdef BN_FROM_MEMORY
+#define BN_WIDENED
+typedef float wide;
+enum { AT_ONCE = 2 * VF };
+#ifndef BN_OWN_FLOATS
+BN_INLINE void put_floats(float *to, const stored *p)
+{
+    vf_store(to, x_load(p));
+    vf_store(to + VF, x_load(p + VF));
+}
+BN_INLINE size_t place_of_floats(size_t i) { return i; }
+#endif
+BN_INLINE vd wide_at(const wide *p, size_t i) { return vd_of_vh(vh_load(p + place_of_floats(i))); }
+#endif

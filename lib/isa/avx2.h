@@ -7,6 +7,9 @@
 #define BN_OWN_HALF
 #define BN_OWN_PART
 #define BN_OWN_PART16
+#define BN_OWN_WORDS
+#define BN_OWN_UPPER
+#define BN_FROM_MEMORY
 #define BN_OWN_STREAM
 #define bn_fma(a, b, c) ((vd)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #include "isa/vector.h"
@@ -21,6 +24,18 @@ BN_INLINE vs vs_of_vu(vu a)
     const __m256i v = (__m256i)a;
     return (vs)_mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 }
+
+BN_INLINE vw vw_of_halves(vu low, vu high) { return (vw)_mm256_blend_epi16((__m256i)low, (__m256i)high, 0xaa); }
+BN_INLINE vw vw_less(vw a, vw b) { return (vw)_mm256_subs_epu16((__m256i)a, (__m256i)b); }
+
+/* Within each half of the vector: the second group of four comes third. */
+BN_INLINE void bn_put_upper_halves(float *to, const uint16_t *p)
+{
+    const __m256i words = _mm256_loadu_si256((const __m256i *)(const void *)p), zero = _mm256_setzero_si256();
+    vf_store(to, (vf)_mm256_unpacklo_epi16(zero, words));
+    vf_store(to + VF, (vf)_mm256_unpackhi_epi16(zero, words));
+}
+BN_INLINE size_t bn_place_of_upper_halves(size_t i) { return (i & ~(size_t)12) | (i & 4) << 1 | (i & 8) >> 1; }
 
 BN_INLINE vf vf_of_half(vs a) { return (vf)_mm256_cvtph_ps((__m128i)a); }
 BN_INLINE vh vh_of_half(vsh a) { return (vh)_mm_cvtph_ps(bn_low(a)); }
@@ -111,6 +126,18 @@ BN_INLINE void vs_store_part(uint16_t *p, vs v, size_t n)
         p += 2;
     }
     if (n & 1) *p = (uint16_t)_mm_cvtsi128_si32(rest);
+}
+
+BN_INLINE vw vw_load_part(const uint16_t *p, size_t n)
+{
+    const vs low = vs_load_part(p, n < 8 ? n : 8), high = n > 8 ? vs_load_part(p + 8, n - 8) : (vs){0};
+    return (vw)_mm256_set_m128i((__m128i)high, (__m128i)low);
+}
+
+BN_INLINE void vw_store_part(uint16_t *p, vw v, size_t n)
+{
+    vs_store_part(p, (vs)_mm256_castsi256_si128((__m256i)v), n < 8 ? n : 8);
+    if (n > 8) vs_store_part(p + 8, (vs)_mm256_extracti128_si256((__m256i)v, 1), n - 8);
 }
 
 BN_INLINE void vf_stream(float *p, vf v) { _mm256_stream_ps(p, (__m256)v); }

@@ -7,6 +7,8 @@
 #define BN_OWN_HALF
 #define BN_OWN_PART
 #define BN_OWN_PART16
+#define BN_OWN_WORDS
+#define BN_FROM_MEMORY
 #define BN_OWN_STREAM
 #define bn_fma(a, b, c) ((vd)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #include "isa/vector.h"
@@ -15,6 +17,12 @@ BN_INLINE vd vd_of_vh(vh a) { return (vd)_mm512_cvtps_pd((__m256)a); }
 BN_INLINE vu vu_of_vs(vs a) { return (vu)_mm512_cvtepu16_epi32((__m256i)a); }
 BN_INLINE vuh vuh_of_vsh(vsh a) { return (vuh)_mm256_cvtepu16_epi32((__m128i)a); }
 BN_INLINE vs vs_of_vu(vu a) { return (vs)_mm512_cvtepi32_epi16((__m512i)a); }
+
+BN_INLINE vw vw_of_halves(vu low, vu high)
+{
+    return (vw)_mm512_ternarylogic_epi32(_mm512_set1_epi32(0xffff), (__m512i)low, (__m512i)high, 0xca);
+}
+BN_INLINE vw vw_less(vw a, vw b) { return (vw)_mm512_subs_epu16((__m512i)a, (__m512i)b); }
 
 BN_INLINE vf vf_of_half(vs a) { return (vf)_mm512_cvtph_ps((__m256i)a); }
 BN_INLINE vh vh_of_half(vsh a) { return (vh)_mm256_cvtph_ps((__m128i)a); }
@@ -30,6 +38,15 @@ BN_INLINE vsh vsh_load_part(const uint16_t *p, size_t n) { return (vsh)_mm_maskz
 BN_INLINE void vf_store_part(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, first(n), (__m512)v); }
 BN_INLINE void vd_store_part(double *p, vd v, size_t n) { _mm512_mask_storeu_pd(p, (__mmask8)first(n), (__m512d)v); }
 BN_INLINE void vs_store_part(uint16_t *p, vs v, size_t n) { _mm256_mask_storeu_epi16(p, first(n), (__m256i)v); }
+
+BN_INLINE vw vw_load_part(const uint16_t *p, size_t n)
+{
+    return (vw)_mm512_maskz_loadu_epi16((__mmask32)((1ull << n) - 1), p);
+}
+BN_INLINE void vw_store_part(uint16_t *p, vw v, size_t n)
+{
+    _mm512_mask_storeu_epi16(p, (__mmask32)((1ull << n) - 1), (__m512i)v);
+}
 
 BN_INLINE void vf_stream(float *p, vf v) { _mm512_stream_ps(p, (__m512)v); }
 BN_INLINE void vd_stream(double *p, vd v) { _mm512_stream_pd(p, (__m512d)v); }

@@ -8,12 +8,20 @@
  *     BN_OWN_WIDEN   vd_of_vh, vu_of_vs, vuh_of_vsh, vs_of_vu: gcc 12 converts in halves
  *     BN_OWN_HALF    vf_of_half, vh_of_half, half_of_vf
  *     BN_OWN_PART    vf_load_part, vf_store_part, vd_load_part, vd_store_part, vh_load_part
- *     BN_OWN_PART16  vs_load_part, vs_store_part, vsh_load_part
+ *     BN_OWN_PART16  vs_load_part, vs_store_part, vsh_load_part, vw_load_part, vw_store_part
  *     BN_OWN_STREAM  vf_stream, vd_stream, vs_stream, bn_stream_fence: stores that pass the cache by
+ *
+ * and, for dtypes of 16 bits,
+ *
+ *     BN_FROM_MEMORY floats in memory become doubles in fewer operations than those in registers
+ *     BN_OWN_UPPER   bn_put_upper_halves(to, p) puts 2 VF words of 16 bits, as the upper halves of floats, into memory,
+ *                    where those from i on, a multiple of VD, begin at bn_place_of_upper_halves(i)
+ *     BN_OWN_WORDS   vw_of_halves(a, b): the lower halves of a's words of 32 bits, the upper halves of b's;
+ *                    vw_less(a, b): a - b, or 0 where that is below
  *
  *     vd   VD doubles      vf   VF = 2 VD floats      vu    VF words of 32 bits      vs    VF words of 16 bits
  *                          vh   VD floats             vuh   VD words of 32 bits      vsh   VD words of 16 bits
- *     vl   VD integers     vi   VF integers
+ *     vl   VD integers     vi   VF integers           vw   2 VF words of 16 bits
  *
  * No operation rounds otherwise than its scalar form, so all sets give the same bits. */
 #ifndef BN_VECTOR_H
@@ -33,6 +41,7 @@ typedef int64_t vl __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef uint32_t vu __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef uint32_t vuh __attribute__((vector_size(BN_VECTOR_BYTES / 2)));
+typedef uint16_t vw __attribute__((vector_size(BN_VECTOR_BYTES)));
 typedef uint16_t vs __attribute__((vector_size(BN_VECTOR_BYTES / 2)));
 typedef uint16_t vsh __attribute__((vector_size(BN_VECTOR_BYTES / 4)));
 
@@ -68,9 +77,11 @@ BN_LOAD(vf, float)
 BN_LOAD(vh, float)
 BN_LOAD(vs, uint16_t)
 BN_LOAD(vsh, uint16_t)
+BN_LOAD(vw, uint16_t)
 BN_STORE(vd, double)
 BN_STORE(vf, float)
 BN_STORE(vs, uint16_t)
+BN_STORE(vw, uint16_t)
 #ifndef BN_OWN_PART
 BN_LOAD_PART(vd, double)
 BN_LOAD_PART(vf, float)
@@ -81,7 +92,9 @@ BN_STORE_PART(vf, float)
 #ifndef BN_OWN_PART16
 BN_LOAD_PART(vs, uint16_t)
 BN_LOAD_PART(vsh, uint16_t)
+BN_LOAD_PART(vw, uint16_t)
 BN_STORE_PART(vs, uint16_t)
+BN_STORE_PART(vw, uint16_t)
 #endif
 
 /* To an address that is a multiple of the vector's size. */
@@ -112,6 +125,9 @@ BN_INLINE vu vu_of_vs(vs a) { return __builtin_convertvector(a, vu); }
 BN_INLINE vuh vuh_of_vsh(vsh a) { return __builtin_convertvector(a, vuh); }
 BN_INLINE vs vs_of_vu(vu a) { return __builtin_convertvector(a, vs); } /* a below 2^16 */
 #endif
+
+/* What was put there is read from there: the compiler may not keep it in registers. */
+#define bn_from_memory(a) __asm__("" : "+m"(a))
 
 BN_INLINE vu vu_select(vu mask, vu a, vu b) { return (mask & a) | (~mask & b); }
 

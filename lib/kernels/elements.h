@@ -10,7 +10,27 @@ _Static_assert((int)FACTORS == (int)BN_TABLES, "as the callers count");
 
 #define FACTORS_OF(gradient) ((gradient) ? FACTORS : MEAN_DY)
 
-BN_INLINE real *row(const bn_coefficients *c, int k) { return (real *)c->factors + (size_t)k * c->pitch_of_tables; }
+/* Values are passed over in groups of BN_HALVES vectors: value i of a group is in vector i % BN_HALVES. That is one, if
+ * a dtype has no reason for more. */
+#ifndef BN_HALVES
+#define BN_HALVES 1
+BN_INLINE void x_load_halves(const stored *p, vr *v) { *v = x_load(p); }
+BN_INLINE void x_load_halves_part(const stored *p, size_t n, vr *v) { *v = x_load_part(p, n); }
+BN_INLINE void y_store_halves(stored *p, const vr *v) { y_store(p, *v); }
+BN_INLINE void y_store_halves_part(stored *p, const vr *v, size_t n) { y_store_part(p, *v, n); }
+BN_INLINE void y_stream_halves(stored *p, const vr *v) { y_stream(p, *v); }
+#endif
+
+enum { IN_GROUP = BN_HALVES * VR };
+
+/* Of the first n values, how many are in half h. */
+BN_INLINE size_t in_half(size_t n, size_t h) { return (n + BN_HALVES - 1 - h) / BN_HALVES; }
+
+/* Table k, or, where it has a factor for each value, half of it; n values have in_half(n, h) there. */
+BN_INLINE real *table(const bn_coefficients *c, int k, size_t h)
+{
+    return (real *)c->factors + (size_t)k * c->pitch_of_tables + h * (c->pitch_of_tables / BN_HALVES);
+}
 
 /* A factor that float multiplies by without fear of overflow or of lost bits. NaN is as good here as anywhere. */
 BN_INLINE bool comfortable(double factor)
@@ -39,115 +59,167 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 /* Values of a row that have their factors in the tables, or the same ones. */
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
-/* From one a feature to one a value, from the end on, for they share the room; then for the rows side by side, each
- * step for all tables: a load waits for the stores before it, which are of other sizes, and these waits overlap. */
-BN_INLINE void spread_factors(const bn_coefficients *c, bool gradient)
-{
-    if (!c->table) return;
-    for (int k = 0; c->run > 1 && k < FACTORS_OF(gradient); k++)
-        for (size_t f = c->columns; f-- > 0;) {
-            const real factor = row(c, k)[f];
-            for (size_t r = 0; r < c->run; r++) row(c, k)[f * c->run + r] = factor;
-        }
-    const size_t all = width(c) * c->repeat;
-    for (size_t done = width(c), more; done < all; done += more) {
-        more = done < all - done ? done : all - done;
-        for (int k = 0; k < FACTORS_OF(gradient); k++) memcpy(row(c, k) + done, row(c, k), more * sizeof(real));
-    }
-}
-
-/* HIGH and LOW, SCALE, and for a gradient SLOPE and MEAN_DY. In a loop that the compiler makes vectors of: features are
- * as many as values where the batch is small. */
-BN_INLINE bool fill_rows(const bn_coefficients *c, bool gradient, real *restrict high, real *restrict low,
-                         real *restrict scale, real *restrict slope, real *restrict mean_dy)
+/* HIGH and LOW, SCALE, and for a gradient SLOPE and MEAN_DY, of n features. In a loop that the compiler makes vectors
+ * of: features are as many as values where the batch is small. */
+BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_t n, real *restrict high,
+                    real *restrict low, real *restrict scale, real *restrict other, real *restrict mean_dy)
 {
     int64_t all = -1; /* as wide as a double */
 
-    for (size_t f = 0; f < c->columns; f++) {
+    for (size_t i = 0; i < n; i++) {
+        const size_t f = first + i;
         const double s = scale_of(c, f);
-        high[f] = narrowed(c->mean[f]);
-        low[f] = narrowed(c->mean[f] - (double)high[f]);
-        scale[f] = narrowed(s);
+        high[i] = narrowed(c->mean[f]);
+        low[i] = narrowed(c->mean[f] - (double)high[i]);
+        scale[i] = narrowed(s);
         all &= comfortable(s) ? -1 : 0;
         if (!gradient) continue;
-        slope[f] = narrowed(slope_of(c, f));
-        mean_dy[f] = narrowed(mean_dy_of(c, f));
+        other[i] = narrowed(slope_of(c, f));
+        mean_dy[i] = narrowed(mean_dy_of(c, f));
         all &= comfortable(slope_of(c, f)) ? -1 : 0;
     }
+    for (size_t i = 0; !gradient && i < n; i++) other[i] = narrowed(beta_of(c, first + i));
     return all != 0;
 }
 
-BN_INLINE void fill_factors(bn_coefficients *c, bool gradient)
+/* n factors into table k, one a value. */
+BN_INLINE void spread_factors(const bn_coefficients *c, int k, size_t first, size_t n, const real *made)
 {
-    c->extreme = !fill_rows(c, gradient, row(c, HIGH), row(c, LOW), row(c, SCALE), row(c, SLOPE), row(c, MEAN_DY));
+    for (size_t h = 0; h < BN_HALVES; h++) {
+        real *const to = table(c, k, h);
+        if (c->run == 1) { /* the first is even, see kernels.h */
+            for (size_t i = 0; i < in_half(n, h); i++) to[first / BN_HALVES + i] = made[i * BN_HALVES + h];
+            continue;
+        }
+        for (size_t i = 0; i < n; i++) {
+            const size_t end = in_half((first + i + 1) * c->run, h);
+            for (size_t j = in_half((first + i) * c->run, h); j < end; j++) to[j] = made[i];
+        }
+    }
 }
 
-static void normalise_factors(bn_coefficients *c)
+/* For the rows side by side: as many values again as there are. Each step for all tables: a load waits for the stores
+ * before it, which are of other sizes, and these waits overlap. */
+BN_INLINE void repeat_made(real *const *made, bool gradient, size_t done, size_t all)
 {
-    real *const shift = row(c, SHIFT);
-
-    fill_factors(c, false);
-    for (size_t f = 0; f < c->columns; f++) shift[f] = narrowed(beta_of(c, f));
-    spread_factors(c, false);
+    for (size_t more; done < all; done += more) {
+        more = done < all - done ? done : all - done;
+        for (int k = 0; k < FACTORS_OF(gradient); k++) memcpy(made[k] + done, made[k], more * sizeof(real));
+    }
 }
 
-static void input_gradient_factors(bn_coefficients *c)
+/* The same in the tables. After an odd number of values the halves change places. */
+BN_INLINE void repeat_tables(const bn_coefficients *c, bool gradient, size_t done, size_t all)
 {
-    fill_factors(c, true);
-    spread_factors(c, true);
+    for (size_t more; done < all; done += more) {
+        more = done < all - done ? done : all - done;
+        for (int k = 0; k < FACTORS_OF(gradient); k++)
+            for (size_t h = 0; h < BN_HALVES; h++) {
+                const size_t place = in_half(done, h), n = in_half(done + more, h) - place;
+                memcpy(table(c, k, h) + place, table(c, k, (done + h) % BN_HALVES), n * sizeof(real));
+            }
+    }
 }
+
+/* Made where they belong, or, to be spread, some at a time. */
+BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
+{
+    enum { SOME = 64 };
+    const bool in_place = !c->table || (BN_HALVES == 1 && c->run == 1);
+    const size_t most = in_place ? c->columns : SOME, all = width(c) * c->repeat;
+    real made[FACTORS][SOME], *to[FACTORS];
+    size_t rows = 1;
+
+    for (int k = 0; k < FACTORS; k++) to[k] = in_place ? table(c, k, 0) + c->first : made[k];
+    c->extreme = false;
+    for (size_t f = 0, n; f < c->columns; f += n) {
+        n = c->columns - f < most ? c->columns - f : most;
+        if (!make(c, gradient, f, n, to[HIGH], to[LOW], to[SCALE], to[SLOPE], to[MEAN_DY])) c->extreme = true;
+        if (in_place) continue;
+        if (n == c->columns) rows = SOME / n < c->repeat ? SOME / n : c->repeat;
+        repeat_made(to, gradient, n, n * rows);
+        for (int k = 0; k < FACTORS_OF(gradient); k++) spread_factors(c, k, c->first + f, n * rows, made[k]);
+    }
+    if (!c->table) return;
+    if (in_place)
+        repeat_made(to, gradient, c->columns, all);
+    else
+        repeat_tables(c, gradient, width(c) * rows, all);
+}
+
+static void normalise_factors(bn_coefficients *c) { make_factors(c, false); }
+static void input_gradient_factors(bn_coefficients *c) { make_factors(c, true); }
 
 /* Those of a vector's values: from the tables, or of one feature, or of two. */
 typedef struct factors {
     vr of[FACTORS];
 } factors;
 
-enum { PART, WHOLE, STREAM }; /* how a vector is stored */
+/* Those of a group. */
+typedef struct group {
+    factors half[BN_HALVES];
+} group;
 
-/* Where the tables are, apart from what the compiler thinks that a store may change. */
+/* The tables from some value on, apart from what the compiler thinks that a store may change. */
 typedef struct tables {
-    const real *first;
+    const real *half[BN_HALVES];
     size_t pitch;
 } tables;
 
 /* Unless threads may share them, the pitch is known here, and one register does for all: inference of 1000 x 1000 takes
  * 0.8 of the time (Zen 3). */
-BN_INLINE tables tables_of(const bn_coefficients *c, bool shared)
+BN_INLINE tables tables_from(const bn_coefficients *c, bool shared, size_t value)
 {
-    return (tables){row(c, 0), shared ? c->pitch_of_tables : BN_STRIP_BYTES / sizeof(real)};
+    const size_t pitch = shared ? c->pitch_of_tables : BN_STRIP_BYTES / sizeof(real);
+    tables t = {.pitch = pitch};
+
+    for (size_t h = 0; h < BN_HALVES; h++)
+        t.half[h] = (const real *)c->factors + (value + h) % BN_HALVES * (pitch / BN_HALVES) + (value + h) / BN_HALVES;
+    return t;
 }
 
-BN_INLINE factors factors_at(tables t, bool gradient, size_t j, size_t part)
+/* Of n values from the j-th on, a multiple of BN_HALVES. */
+BN_INLINE group factors_at(tables t, bool gradient, size_t j, size_t n)
 {
-    factors f;
-    for (int k = 0; k < FACTORS_OF(gradient); k++) {
-        const real *const p = t.first + (size_t)k * t.pitch + j;
-        f.of[k] = part == VR ? vr_load(p) : vr_load_part(p, part);
-    }
-    return f;
+    group g = {0};
+    for (size_t h = 0; h < BN_HALVES; h++)
+        for (int k = 0; k < FACTORS_OF(gradient); k++) {
+            const real *const p = t.half[h] + (size_t)k * t.pitch + j / BN_HALVES;
+            g.half[h].of[k] = n == IN_GROUP ? vr_load(p) : vr_load_part(p, in_half(n, h));
+        }
+    return g;
 }
 
 BN_INLINE factors factors_of(const bn_coefficients *c, bool gradient, size_t feature)
 {
-    factors f;
-    for (int k = 0; k < FACTORS_OF(gradient); k++) f.of[k] = (vr){0} + row(c, k)[feature];
+    factors f = {0};
+    for (int k = 0; k < FACTORS_OF(gradient); k++) f.of[k] = (vr){0} + table(c, k, 0)[feature];
     return f;
 }
 
-/* The first n lanes of one, the others of the next; n may be less than none, or more than all. */
-BN_INLINE factors factors_across(factors one, factors next, bool gradient, ptrdiff_t n)
+BN_INLINE group all_of(factors f)
 {
-    factors f;
-    vlane lane;
-
-    for (int i = 0; i < VR; i++) lane[i] = i;
-    const vlane mask = lane < (vlane){0} + (int)n;
-    for (int k = 0; k < FACTORS_OF(gradient); k++)
-        f.of[k] = (vr)((mask & (vlane)one.of[k]) | (~mask & (vlane)next.of[k]));
-    return f;
+    group g;
+    for (size_t h = 0; h < BN_HALVES; h++) g.half[h] = f;
+    return g;
 }
 
-/* ---- one vector ---- */
+/* The first n of one, the others of the next; n may be less than none, or more than all. */
+BN_INLINE group factors_across(factors one, factors next, bool gradient, ptrdiff_t n)
+{
+    group g = {0};
+    vlane place;
+
+    for (int i = 0; i < VR; i++) place[i] = i * BN_HALVES;
+    for (int h = 0; h < BN_HALVES; h++) {
+        const vlane mask = place < (vlane){0} + (int)(n - h);
+        for (int k = 0; k < FACTORS_OF(gradient); k++)
+            g.half[h].of[k] = (vr)((mask & (vlane)one.of[k]) | (~mask & (vlane)next.of[k]));
+    }
+    return g;
+}
+
+/* ---- one group ---- */
 
 /* Arrays of an element pass: y = f(x), or dx = f(x, dy). */
 typedef struct elements {
@@ -156,48 +228,33 @@ typedef struct elements {
     bool gradient;
 } elements;
 
-BN_INLINE vr value(const stored *p, size_t part) { return part == VR ? x_load(p) : x_load_part(p, part); }
-
 BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
 {
     const vr d = (x - f.of[HIGH]) - f.of[LOW];
     return gradient ? ((dy - f.of[MEAN_DY]) - d * f.of[SLOPE]) * f.of[SCALE] : d * f.of[SCALE] + f.of[SHIFT];
 }
 
-BN_INLINE vr result(elements a, factors f, size_t j, size_t part)
-{
-    return computed(a.gradient, f, value(a.x + j, part), a.gradient ? value(a.dy + j, part) : f.of[HIGH]);
-}
+enum { PART, WHOLE, STREAM }; /* how a group is stored */
 
-BN_INLINE void put(stored *p, vr v, size_t part, int how)
-{
-    if (how == STREAM)
-        y_stream(p, v);
-    else if (how == WHOLE)
-        y_store(p, v);
-    else
-        y_store_part(p, v, part);
-}
-
-/* Values of one feature, which may stand in any lanes: a dtype has one vector or more to a vector of memory. */
-#ifndef BN_HALVES
-#define BN_HALVES 1
-BN_INLINE void x_load_halves(const stored *p, vr *v) { *v = x_load(p); }
-BN_INLINE void y_store_halves(stored *p, const vr *v) { y_store(p, *v); }
-BN_INLINE void y_stream_halves(stored *p, const vr *v) { y_stream(p, *v); }
-#endif
-
-BN_INLINE void put_halves(elements a, factors f, size_t j, int how)
+/* n values from the j-th on. */
+BN_INLINE void put(elements a, group g, size_t j, size_t n, int how)
 {
     vr x[BN_HALVES], dy[BN_HALVES], v[BN_HALVES];
 
-    x_load_halves(a.x + j, x);
-    x_load_halves(a.dy + j, dy);
-    for (int i = 0; i < BN_HALVES; i++) v[i] = computed(a.gradient, f, x[i], dy[i]);
+    if (how == PART) {
+        x_load_halves_part(a.x + j, n, x);
+        x_load_halves_part(a.dy + j, n, dy);
+    } else {
+        x_load_halves(a.x + j, x);
+        x_load_halves(a.dy + j, dy);
+    }
+    for (int h = 0; h < BN_HALVES; h++) v[h] = computed(a.gradient, g.half[h], x[h], dy[h]);
     if (how == STREAM)
         y_stream_halves(a.out + j, v);
-    else
+    else if (how == WHOLE)
         y_store_halves(a.out + j, v);
+    else
+        y_store_halves_part(a.out + j, v, n);
 }
 
 /* The same in double, for factors that float shuns. */
@@ -222,7 +279,7 @@ BN_INLINE size_t to_line(const stored *p, size_t values)
     return before < values ? before : values;
 }
 
-BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < VR ? to - from : VR; }
+BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < IN_GROUP ? to - from : IN_GROUP; }
 
 /* What to fetch meanwhile, along what is read. */
 typedef struct later {
@@ -237,24 +294,42 @@ BN_INLINE void fetch_line(elements a, size_t j, later l)
     if (a.gradient) fetch(l.cache, ahead_of(a.dy, l.dy, j), LINE_BYTES);
 }
 
+/* Values [from, to), which are not whole cache lines; the tables begin with value `start`. */
+BN_INLINE void pass_few(tables t, size_t start, elements a, size_t from, size_t to)
+{
+    for (size_t j = from; j < to; j += IN_GROUP) {
+        if (to - j >= IN_GROUP)
+            put(a, factors_at(t, a.gradient, j - start, IN_GROUP), j, IN_GROUP, WHOLE);
+        else
+            put(a, factors_at(t, a.gradient, j - start, to - j), j, to - j, PART);
+    }
+}
+
+/* The same of one feature. */
+BN_INLINE void pass_few_of(factors f, elements a, size_t from, size_t to)
+{
+    for (size_t j = from; j < to; j += IN_GROUP) {
+        if (to - j >= IN_GROUP)
+            put(a, all_of(f), j, IN_GROUP, WHOLE);
+        else
+            put(a, all_of(f), j, to - j, PART);
+    }
+}
+
 /* Values with a factor each. Only whole cache lines pass the cache by. */
-BN_INLINE void pass_values(tables t, elements a, size_t values, later l, int how)
+BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, later l, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, values) : 0;
-    const bool g = a.gradient;
-    size_t j = 0;
+    const tables t = tables_from(c, how == STREAM, line);
+    size_t j = line;
 
-    for (size_t part; j < line; j += part) {
-        part = part_of(j, line);
-        put(a.out + j, result(a, factors_at(t, g, j, part), j, part), part, PART);
-    }
+    if (line > 0) pass_few(tables_from(c, how == STREAM, 0), 0, a, 0, line);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         fetch_line(a, j, l);
-        for (size_t i = j; i < j + LINE_VALUES; i += VR)
-            put(a.out + i, result(a, factors_at(t, g, i, VR), i, VR), VR, how);
+        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+            put(a, factors_at(t, a.gradient, j - line + i, IN_GROUP), j + i, IN_GROUP, how);
     }
-    for (; j + VR <= values; j += VR) put(a.out + j, result(a, factors_at(t, g, j, VR), j, VR), VR, WHOLE);
-    if (j < values) put(a.out + j, result(a, factors_at(t, g, j, values - j), j, values - j), values - j, PART);
+    pass_few(t, line, a, j, values);
 }
 
 /* Consecutive runs of the features from `first` on. Several are longer than a cache line each (BN_TABLE_RUN). */
@@ -263,12 +338,9 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
     const size_t line = how == STREAM ? to_line(a.out, runs * c->run) : 0;
     const bool g = a.gradient;
     factors here = factors_of(c, g, first);
-    size_t j = 0;
+    size_t j = line;
 
-    for (size_t part; j < line; j += part) {
-        part = part_of(j, line);
-        put(a.out + j, result(a, here, j, part), part, PART);
-    }
+    pass_few_of(here, a, 0, line);
     for (size_t f = 0; f < runs; f++) {
         const size_t end = (f + 1) * c->run;
         const bool last = f + 1 == runs;
@@ -276,15 +348,14 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
             fetch_line(a, j, l);
-            for (size_t i = j; i < j + LINE_VALUES; i += BN_HALVES * VR) put_halves(a, here, i, how);
+            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) put(a, all_of(here), j + i, IN_GROUP, how);
         }
-        if (!last && j < end) {
+        if (last) {
+            pass_few_of(here, a, j, end);
+        } else if (j < end) {
             fetch_line(a, j, l);
-            for (size_t stop = j + LINE_VALUES; j < stop; j += VR)
-                put(a.out + j, result(a, factors_across(here, next, g, (ptrdiff_t)end - (ptrdiff_t)j), j, VR), VR, how);
-        } else {
-            for (; j + VR <= end; j += VR) put(a.out + j, result(a, here, j, VR), VR, WHOLE);
-            if (j < end) put(a.out + j, result(a, here, j, end - j), end - j, PART);
+            for (size_t stop = j + LINE_VALUES; j < stop; j += IN_GROUP)
+                put(a, factors_across(here, next, g, (ptrdiff_t)end - (ptrdiff_t)j), j, IN_GROUP, how);
         }
         here = next;
     }
@@ -309,12 +380,11 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 {
     const size_t step = c->repeat, values = step * width(c);
     const int cache = c->far ? SECOND : NOWHERE;
-    const tables t = tables_of(c, how == STREAM);
     const later l = {cache, lead_of(values, values, step * s.x, NEAR), lead_of(values, values, step * s.dy, NEAR)};
 
     for (size_t r = 0; r < rows; r += step) {
         const size_t left = (rows - r) * width(c);
-        pass_values(t, moved_to(a, s, r, 0), left < values ? left : values, l, how);
+        pass_values(c, moved_to(a, s, r, 0), left < values ? left : values, l, how);
     }
 }
 
@@ -337,37 +407,37 @@ BN_INLINE bool comfortable_feature(const bn_coefficients *c, size_t f, elements 
 /* Of value j in the tables, or of the runs of one feature. */
 BN_INLINE size_t feature_of(const bn_coefficients *c, size_t first, size_t j) { return c->table ? j / c->run : first; }
 
-/* A vector with features that are not comfortable. The output may be an input, so the inputs are kept. */
-static void extreme_vector(const bn_coefficients *c, elements a, factors f, size_t first, size_t j, size_t part)
+/* A group with features that are not comfortable. The output may be an input, so the inputs are kept. */
+static void extreme_group(const bn_coefficients *c, elements a, group g, size_t first, size_t j, size_t n)
 {
-    stored x[VR], dy[VR];
+    stored x[IN_GROUP], dy[IN_GROUP];
 
-    memcpy(x, a.x + j, part * sizeof *x);
-    memcpy(dy, a.dy + j, part * sizeof *dy);
-    put(a.out + j, result(a, f, j, part), part, PART);
-    for (size_t i = 0; i < part; i++) {
+    memcpy(x, a.x + j, n * sizeof *x);
+    memcpy(dy, a.dy + j, n * sizeof *dy);
+    put(a, g, j, n, PART);
+    for (size_t i = 0; i < n; i++) {
         const size_t feature = feature_of(c, first, j + i);
         if (comfortable_feature(c, feature, a)) continue;
         extreme_value(c, feature, (elements){x + i, dy + i, a.out + j + i, a.gradient});
     }
 }
 
-/* A tile with such features, vector by vector, rows innermost. */
+/* A tile with such features, group by group, rows innermost. */
 static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t rows)
 {
     for (size_t first = 0; first < (c->table ? 1 : c->columns); first++)
-        for (size_t j = 0; j < width(c); j += VR) {
-            const size_t part = part_of(j, width(c));
-            const factors f =
-                c->table ? factors_at(tables_of(c, false), a.gradient, j, part) : factors_of(c, a.gradient, first);
+        for (size_t j = 0; j < width(c); j += IN_GROUP) {
+            const size_t n = part_of(j, width(c));
+            const group g = c->table ? factors_at(tables_from(c, false, j), a.gradient, 0, n)
+                                     : all_of(factors_of(c, a.gradient, first));
             bool plain = true;
-            for (size_t i = j; i < j + part; i++) plain &= comfortable_feature(c, feature_of(c, first, i), a);
+            for (size_t i = j; i < j + n; i++) plain &= comfortable_feature(c, feature_of(c, first, i), a);
             for (size_t r = 0; r < rows; r++) {
                 const elements here = moved_to(a, s, r, first * c->pitch);
                 if (plain)
-                    put(here.out + j, result(here, f, j, part), part, PART);
+                    put(here, g, j, n, PART);
                 else
-                    extreme_vector(c, here, f, first, j, part);
+                    extreme_group(c, here, g, first, j, n);
             }
         }
 }

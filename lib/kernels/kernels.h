@@ -46,7 +46,8 @@ typedef struct bn_coefficients {
     double values;          /* M */
     void *factors;          /* BN_TABLES tables as elements are computed, for the template's own use */
     size_t pitch_of_tables; /* values from one to the next: BN_STRIP_BYTES' worth; with `stream`, and if none is
-                               `extreme`, any number */
+                               `extreme`, any even number */
+    size_t first;           /* place of the first feature in the tables: 0, or, where threads share them, an even one */
 } bn_coefficients;
 
 /* Fills c->factors, c->extreme from c's other fields. */

@@ -38,11 +38,59 @@ BN_INLINE source moved_by(source a, size_t row, size_t place)
 BN_INLINE vd load_some(const stored *p, size_t part) { return part == VD ? x_widen(p) : x_widen_part(p, part); }
 BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_load(p) : vd_load_part(p, part); }
 
-/* The sum of 1 or of TOGETHER vectors. */
-BN_INLINE vd total(const vd *v, size_t n) { return n == 1 ? v[0] : (v[0] + v[1]) + (v[2] + v[3]); }
+/* What doubles are made of: what is stored, unless a dtype has better. AT_ONCE values become it together. */
+#ifndef BN_WIDENED
+typedef stored wide;
+enum { AT_ONCE = VD };
+BN_INLINE vd wide_at(const wide *p, size_t i) { return x_widen(p + i); }
+#endif
 
-/* Adds up 1 or TOGETHER vectors. */
-BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *s, vd *q)
+typedef struct wide_source {
+    const wide *x, *dy;
+    size_t x_stride, dy_stride;
+} wide_source;
+
+enum { WIDENED_ROOM = TOGETHER * ((int)AT_ONCE > (int)BN_LANES ? (int)AT_ONCE : (int)BN_LANES) };
+
+typedef struct widened_room {
+    wide x[WIDENED_ROOM], dy[WIDENED_ROOM];
+} widened_room;
+
+BN_INLINE wide_source widened(int what, source a, size_t rows, size_t values, widened_room *room)
+{
+#ifdef BN_WIDENED
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < values; j += AT_ONCE) {
+            put_floats(room->x + r * values + j, a.x + r * a.x_stride + j);
+            if (what == GRADIENT) put_floats(room->dy + r * values + j, a.dy + r * a.dy_stride + j);
+        }
+    bn_from_memory(room->x);
+    if (what == GRADIENT) bn_from_memory(room->dy);
+    return (wide_source){room->x, room->dy, values, values};
+#else
+    (void)what, (void)rows, (void)values, (void)room;
+    return (wide_source){a.x, a.dy, a.x_stride, a.dy_stride};
+#endif
+}
+
+/* The sum of up to TOGETHER vectors, in pairs. */
+BN_INLINE vd total(const vd *v, size_t n)
+{
+    const vd first = n > 1 ? v[0] + v[1] : v[0];
+    return n < 3 ? first : first + (n > 3 ? v[2] + v[3] : v[2]);
+}
+
+/* The first n lanes of a, and 0. */
+BN_INLINE vd first_of(vd a, size_t n)
+{
+    vl lane;
+
+    for (int i = 0; i < VD; i++) lane[i] = i;
+    return (vd)((vl)(lane < (vl){0} + (int64_t)n) & (vl)a);
+}
+
+/* Adds up to TOGETHER vectors. Of the last, lanes beyond `part` are 0, and add 0. */
+BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, size_t part, vd pivot, vd *s, vd *q)
 {
     vd d[TOGETHER], products[TOGETHER];
 
@@ -59,6 +107,7 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *
         d[i] = x[i] - pivot;
         products[i] = what == AROUND ? d[i] * d[i] : dy[i] * d[i];
     }
+    if (part < VD) products[n - 1] = first_of(products[n - 1], part);
     if (what == AROUND) {
         add_keeping(s, q, total(products, n));
         return;
@@ -69,19 +118,42 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, vd pivot, vd *
 
 /* ---- rows on top of each other ---- */
 
-/* One vector of columns over 1 or TOGETHER rows. Lanes beyond `part` add 0. */
+/* One vector of columns over 1 or TOGETHER rows. */
+BN_INLINE void add_column(int what, const vd *x, const vd *dy, size_t rows, size_t part, vd pivot, double *s, double *q)
+{
+    vd sum = vd_load(s), other = vd_load(q);
+
+    add(what, x, dy, rows, part, pivot, &sum, &other);
+    vd_store(s, sum);
+    vd_store(q, other);
+}
+
+/* AT_ONCE columns. */
+BN_INLINE void add_rows_at_once(int what, source a, size_t rows, const double *pivot, double *s, double *q)
+{
+    widened_room room;
+    const wide_source w = widened(what, a, rows, AT_ONCE, &room);
+    vd x[TOGETHER], dy[TOGETHER];
+
+    for (size_t j = 0; j < AT_ONCE; j += VD) {
+        for (size_t r = 0; r < rows; r++) {
+            x[r] = wide_at(w.x, r * w.x_stride + j);
+            if (what == GRADIENT) dy[r] = wide_at(w.dy, r * w.dy_stride + j);
+        }
+        add_column(what, x, dy, rows, VD, has_pivot(what) ? vd_load(pivot + j) : vd_zero(), s + j, q + j);
+    }
+}
+
+/* A vector of columns, or a part of one. */
 BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const double *pivot, double *s, double *q)
 {
-    const vd p = has_pivot(what) ? known_some(pivot, part) : vd_zero();
-    vd x[TOGETHER], dy[TOGETHER], sum = vd_load(s), other = vd_load(q);
+    vd x[TOGETHER], dy[TOGETHER];
 
     for (size_t r = 0; r < rows; r++) {
         x[r] = load_some(a.x + r * a.x_stride, part);
         if (what == GRADIENT) dy[r] = load_some(a.dy + r * a.dy_stride, part);
     }
-    add(what, x, dy, rows, p, &sum, &other);
-    vd_store(s, sum);
-    vd_store(q, other);
+    add_column(what, x, dy, rows, part, has_pivot(what) ? known_some(pivot, part) : vd_zero(), s, q);
 }
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
@@ -89,23 +161,24 @@ BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const doub
 BN_INLINE void add_row_group(int what, int cache, source a, size_t rows, size_t columns, const double *pivot, double *s,
                              double *q)
 {
-    const size_t least = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * VD * sizeof(stored);
+    const size_t least = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * AT_ONCE * sizeof(stored);
     const size_t ahead = rows_ahead(a.x_stride, least), ahead_dy = rows_ahead(a.dy_stride, least);
     size_t j = 0;
 
     for (size_t r = 0; r < rows; r++) {
         uintptr_t next = beyond(a.x, (r + ahead) * a.x_stride);
         uintptr_t next_dy = what == GRADIENT ? beyond(a.dy, (r + ahead_dy) * a.dy_stride) : 0;
-        for (const size_t end = columns / VD * (r + 1) / rows * VD; j < end; j += VD) {
+        for (const size_t end = columns / AT_ONCE * (r + 1) / rows * AT_ONCE; j < end; j += AT_ONCE) {
             fetch(cache, next, share);
             next += share;
             if (what == GRADIENT) {
                 fetch(cache, next_dy, share);
                 next_dy += share;
             }
-            add_rows(what, moved_by(a, 0, j), rows, VD, pivot + j, s + j, q + j);
+            add_rows_at_once(what, moved_by(a, 0, j), rows, pivot + j, s + j, q + j);
         }
     }
+    for (; j + VD <= columns; j += VD) add_rows(what, moved_by(a, 0, j), rows, VD, pivot + j, s + j, q + j);
     if (j < columns) add_rows(what, moved_by(a, 0, j), rows, columns - j, pivot + j, s + j, q + j);
 }
 
@@ -225,30 +298,51 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
 enum { ACROSS = BN_LANES / VD };
 _Static_assert(BN_STEP == TOGETHER * BN_LANES, "as the plan counts");
 
-BN_INLINE vd load_left(const stored *p, size_t left) { return left >= VD ? x_widen(p) : x_widen_part(p, left); }
-
-/* The first n lanes of a, the others of b. */
-BN_INLINE vd first_of(vd a, size_t n, vd b)
+/* A whole step. */
+BN_INLINE void add_step(int what, source a, vd pivot, vd *s, vd *q)
 {
-    vl lane;
+    widened_room room;
+    const wide_source w = widened(what, a, 1, BN_STEP, &room);
+    vd x[TOGETHER], dy[TOGETHER];
 
-    for (int i = 0; i < VD; i++) lane[i] = i;
-    const vl mask = lane < (vl){0} + (int64_t)n;
-    return (vd)((mask & (vl)a) | (~mask & (vl)b));
+    for (size_t k = 0; k < ACROSS; k++) {
+        for (size_t r = 0; r < TOGETHER; r++) {
+            x[r] = wide_at(w.x, r * BN_LANES + k * VD);
+            if (what == GRADIENT) dy[r] = wide_at(w.dy, r * BN_LANES + k * VD);
+        }
+        add(what, x, dy, TOGETHER, VD, pivot, s + k, q + k);
+    }
 }
 
-/* Vector k of lanes, over up to BN_STEP values. Those that are not there add 0. */
-BN_INLINE void add_lane(int what, source a, size_t values, size_t k, vd pivot, vd *s, vd *q)
+/* Of some lanes n vectors, of which the last may be a part. */
+BN_INLINE void add_lane(int what, source a, size_t n, size_t part, vd pivot, vd *s, vd *q)
 {
     vd x[TOGETHER], dy[TOGETHER];
 
-    for (size_t r = 0; r < TOGETHER; r++) {
-        const size_t place = r * BN_LANES + k * VD, left = place < values ? values - place : 0;
-        x[r] = left > 0 ? load_left(a.x + place, left) : vd_zero();
-        if (what == GRADIENT) dy[r] = left > 0 ? load_left(a.dy + place, left) : vd_zero();
-        if (what == AROUND && left < VD) x[r] = first_of(x[r], left, pivot);
+    for (size_t r = 0; r < n; r++) {
+        x[r] = load_some(a.x + r * BN_LANES, r + 1 < n ? VD : part);
+        if (what == GRADIENT) dy[r] = load_some(a.dy + r * BN_LANES, r + 1 < n ? VD : part);
     }
-    add(what, x, dy, TOGETHER, pivot, s + k, q + k);
+    add(what, x, dy, n, part, pivot, s, q);
+}
+
+/* What is left of a run. */
+BN_INLINE void add_rest(int what, source a, size_t left, vd pivot, vd *s, vd *q)
+{
+#pragma GCC unroll 8 /* or gcc keeps s and q in memory, for whole steps too: 14 x 14 takes 1.2 times as long */
+    for (size_t k = 0; k < ACROSS; k++) {
+        const size_t values = k * VD < left ? left - k * VD : 0, before = values > 0 ? (values - 1) / BN_LANES : 0;
+        const size_t last = values - before * BN_LANES;
+        const source lane = moved_by(a, 0, k * VD);
+#pragma GCC unroll 4
+        for (size_t n = 1; n <= TOGETHER; n++) {
+            if (values == 0 || before + 1 != n) continue;
+            if (last < VD)
+                add_lane(what, lane, n, last, pivot, s + k, q + k);
+            else
+                add_lane(what, lane, n, VD, pivot, s + k, q + k);
+        }
+    }
 }
 
 /* Values [from, to) of a run, `place` values into what the leads lead along. What is fetched goes into the second
@@ -261,9 +355,9 @@ BN_INLINE void add_run(int what, int cache, source a, size_t from, size_t to, si
     for (; i + BN_STEP <= to; i += BN_STEP) {
         fetch(cache, ahead_of(a.x - place, l, place + i), BN_STEP * sizeof(stored));
         if (what == GRADIENT) fetch(cache, ahead_of(a.dy - place, l_dy, place + i), BN_STEP * sizeof(stored));
-        for (size_t k = 0; k < ACROSS; k++) add_lane(what, moved_by(a, 0, i), BN_STEP, k, pivot, s, q);
+        add_step(what, moved_by(a, 0, i), pivot, s, q);
     }
-    for (size_t k = 0; k < ACROSS && k * VD < to - i; k++) add_lane(what, moved_by(a, 0, i), to - i, k, pivot, s, q);
+    if (i < to) add_rest(what, moved_by(a, 0, i), to - i, pivot, s, q);
 }
 
 /* Adds the sums of lanes to s and q, and begins them again from 0. */

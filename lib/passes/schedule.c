@@ -181,7 +181,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     const size_t most = widest_strip(p, value, reads, threads, s.resident, blocks);
     const size_t step = features_to_a_line(p, value, most), widest = most > step ? most / step * step : step;
     size_t strips = divide_up(p->columns, widest);
-    s.table_pitch = round_up(p->columns, LINE / sizeof(float));
+    s.table_pitch = round_up(p->columns, 2 * LINE / sizeof(float)) + 2 * LINE / sizeof(float);
     s.whole = trips.room && s.stream && !s.resident && trips.elements && in_whole_rows(p, value, s.table_pitch);
     if (s.resident) strips = round_up(strips, threads);
     s.strip = round_up(divide_up(p->columns, strips), step);

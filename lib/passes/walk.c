@@ -60,18 +60,18 @@ typedef union strip_tables {
 
 /* Where the factors of some columns are. */
 typedef struct place_of_tables {
-    void *first;
-    size_t pitch;
+    void *tables;
+    size_t pitch, first;
 } place_of_tables;
 
 static place_of_tables in_strip(const walk *k, strip_tables *t)
 {
-    return (place_of_tables){t, bn_strip_values(k->work->value)};
+    return (place_of_tables){t, bn_strip_values(k->work->value), 0};
 }
 
 static place_of_tables among_nodes(const walk *k, size_t column)
 {
-    return (place_of_tables){k->tables + column * bn_computed(k->work->value), k->schedule->table_pitch};
+    return (place_of_tables){k->tables, k->schedule->table_pitch, column};
 }
 
 static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, place_of_tables t,
@@ -80,8 +80,9 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
     k->operation->prepare(k->work, column, columns, a, b, c);
     c->far = k->schedule->far;
     c->stream = k->schedule->stream;
-    c->factors = t.first;
+    c->factors = t.tables;
     c->pitch_of_tables = t.pitch;
+    c->first = t.first;
 }
 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
@@ -267,7 +268,8 @@ static size_t rows_side_by_side(const bn_work *w, size_t values)
     size_t lines = 1; /* rows that make whole cache lines */
 
     while (lines * values * w->value % 64 != 0) lines *= 2;
-    if (most < lines) return most > 0 ? most : 1;
+    while (lines > 1 && lines > most) lines /= 2;
+    if (most < lines) return 1;
     return least(most, 512 / values + lines) / lines * lines;
 }
 
