@@ -64,6 +64,33 @@ CASE(backward, foreign_statistics)
     }
 }
 
+/* An infinite saved mean: every x - mean is -infinity, and so is dgamma where every dy is above 0. What lies beyond the
+ * end of a row or of a run is no value, and must not make a NaN of it. */
+CASE(backward, infinite_saved_mean)
+{
+    static const size_t pixels[] = {1, 5, 49, 63, 64, 65, 66, 72, 79, 100, 127, 196, 201};
+    enum { SIZES = sizeof pixels / sizeof *pixels };
+    for (int kind = 0; kind < TYPES * LAYOUTS * SIZES; kind++) {
+        const bnorm_dtype type = all_types[kind % TYPES];
+        const bnorm_desc d =
+            bnorm_image(type, all_layouts[kind / TYPES % LAYOUTS], 3, 3, pixels[kind / TYPES / LAYOUTS]);
+        struct problem p = problem_make(&d, 0);
+        problem_fill(&p, &(struct input){.ratio = 0});
+        problem_fill_saved_statistics(&p);
+        for (size_t m = 0; m < p.count; m++) array_put(&p.arrays[DY], m, 1, fabs(array_get(&p.arrays[DY], m, 1)) + 1);
+        array_put(&p.arrays[MEAN], 0, 1, INFINITY);
+        array_put(&p.arrays[INVSTD], 0, 1, 1);
+        describe("%s, channels %s, %zu pixels", type_name(type), layout_name(d.layout), d.spatial);
+        CHECK(problem_run(&p, BACKWARD) == BNORM_OK, "status");
+        for (size_t c = 0; c < 3; c++) {
+            const double dgamma = array_get(&p.arrays[DGAMMA], 0, c);
+            CHECK(c == 1 ? dgamma == -INFINITY : isfinite(dgamma), "dgamma[%zu] is %g", c, dgamma);
+            CHECK(isfinite(array_get(&p.arrays[DBETA], 0, c)), "dbeta[%zu]", c);
+        }
+        problem_free(&p);
+    }
+}
+
 CASE(backward, one_row)
 {
     struct worst worst = {0};
