@@ -336,11 +336,7 @@ BN_INLINE void add_rest(int what, source a, size_t left, vd pivot, vd *s, vd *q)
         const source lane = moved_by(a, 0, k * VD);
 #pragma GCC unroll 4
         for (size_t n = 1; n <= TOGETHER; n++) {
-            if (values == 0 || before + 1 != n) continue;
-            if (last < VD)
-                add_lane(what, lane, n, last, pivot, s + k, q + k);
-            else
-                add_lane(what, lane, n, VD, pivot, s + k, q + k);
+            if (values > 0 && before + 1 == n) add_lane(what, lane, n, last < VD ? last : VD, pivot, s + k, q + k);
         }
     }
 }
