@@ -12,7 +12,8 @@ BN_INLINE vu rounded_bits(vf a)
 BN_INLINE vs rounded(vf a) { return vs_of_vu(rounded_bits(a) >> 16); }
 
 /* A vector of memory as two of floats: those in the lower halves of words of 32 bits, and those in the upper halves,
- * where they are floats but for the bits below. To convert them in order, most of the work is moving them. */
+ * where they are floats but for the bits below; in which order they stand there is the machine's, and the same both
+ * ways. To convert them in order, most of the work is moving them. */
 #define BN_HALVES 2
 BN_INLINE void halves_of(vw words, vf *halves)
 {

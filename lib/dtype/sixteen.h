@@ -22,7 +22,7 @@ BN_INLINE void y_stream(stored *p, vf v) { vs_stream(p, rounded(v)); }
 /* Doubles are made of floats in memory, 2 VF at once: to convert those of a register takes twice as many operations. */
 #ifdef BN_FROM_MEMORY
 #define BN_WIDENED
-typedef float wide;
+typedef float wide_value;
 enum { AT_ONCE = 2 * VF };
 #ifndef BN_OWN_FLOATS
 BN_INLINE void put_floats(float *to, const stored *p)
@@ -32,5 +32,5 @@ BN_INLINE void put_floats(float *to, const stored *p)
 }
 BN_INLINE size_t place_of_floats(size_t i) { return i; }
 #endif
-BN_INLINE vd wide_at(const wide *p, size_t i) { return vd_of_vh(vh_load(p + place_of_floats(i))); }
+BN_INLINE vd wide_at(const wide_value *p, size_t i) { return vd_of_vh(vh_load(p + place_of_floats(i))); }
 #endif

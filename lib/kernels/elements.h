@@ -26,7 +26,7 @@ enum { IN_GROUP = BN_HALVES * VR };
 /* Of the first n values, how many are in half h. */
 BN_INLINE size_t in_half(size_t n, size_t h) { return (n + BN_HALVES - 1 - h) / BN_HALVES; }
 
-/* Table k, or, where it has a factor for each value, half of it; n values have in_half(n, h) there. */
+/* Table k, or, where it has a factor for each value, half of it; n values have in_half(n, h) there. Pitch is even. */
 BN_INLINE real *table(const bn_coefficients *c, int k, size_t h)
 {
     return (real *)c->factors + (size_t)k * c->pitch_of_tables + h * (c->pitch_of_tables / BN_HALVES);

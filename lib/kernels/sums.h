@@ -40,20 +40,20 @@ BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_l
 
 /* What doubles are made of: what is stored, unless a dtype has better. AT_ONCE values become it together. */
 #ifndef BN_WIDENED
-typedef stored wide;
+typedef stored wide_value;
 enum { AT_ONCE = VD };
-BN_INLINE vd wide_at(const wide *p, size_t i) { return x_widen(p + i); }
+BN_INLINE vd wide_at(const wide_value *p, size_t i) { return x_widen(p + i); }
 #endif
 
 typedef struct wide_source {
-    const wide *x, *dy;
+    const wide_value *x, *dy;
     size_t x_stride, dy_stride;
 } wide_source;
 
 enum { WIDENED_ROOM = TOGETHER * ((int)AT_ONCE > (int)BN_LANES ? (int)AT_ONCE : (int)BN_LANES) };
 
 typedef struct widened_room {
-    wide x[WIDENED_ROOM], dy[WIDENED_ROOM];
+    _Alignas(BN_VECTOR_BYTES) wide_value x[WIDENED_ROOM], dy[WIDENED_ROOM];
 } widened_room;
 
 BN_INLINE wide_source widened(int what, source a, size_t rows, size_t values, widened_room *room)
@@ -89,7 +89,8 @@ BN_INLINE vd first_of(vd a, size_t n)
     return (vd)((vl)(lane < (vl){0} + (int64_t)n) & (vl)a);
 }
 
-/* Adds up to TOGETHER vectors. Of the last, lanes beyond `part` are 0, and add 0. */
+/* Adds up to TOGETHER vectors. Of the last only `part` values are there: the other lanes are 0, and add 0 whatever the
+ * pivot is. */
 BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, size_t part, vd pivot, vd *s, vd *q)
 {
     vd d[TOGETHER], products[TOGETHER];
@@ -119,11 +120,11 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, size_t part, v
 /* ---- rows on top of each other ---- */
 
 /* One vector of columns over 1 or TOGETHER rows. */
-BN_INLINE void add_column(int what, const vd *x, const vd *dy, size_t rows, size_t part, vd pivot, double *s, double *q)
+BN_INLINE void add_column(int what, const vd *x, const vd *dy, size_t rows, vd pivot, double *s, double *q)
 {
     vd sum = vd_load(s), other = vd_load(q);
 
-    add(what, x, dy, rows, part, pivot, &sum, &other);
+    add(what, x, dy, rows, VD, pivot, &sum, &other);
     vd_store(s, sum);
     vd_store(q, other);
 }
@@ -140,11 +141,11 @@ BN_INLINE void add_rows_at_once(int what, source a, size_t rows, const double *p
             x[r] = wide_at(w.x, r * w.x_stride + j);
             if (what == GRADIENT) dy[r] = wide_at(w.dy, r * w.dy_stride + j);
         }
-        add_column(what, x, dy, rows, VD, has_pivot(what) ? vd_load(pivot + j) : vd_zero(), s + j, q + j);
+        add_column(what, x, dy, rows, has_pivot(what) ? vd_load(pivot + j) : vd_zero(), s + j, q + j);
     }
 }
 
-/* A vector of columns, or a part of one. */
+/* A vector of columns, or a part of one: beyond it the pivot is 0 too. */
 BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const double *pivot, double *s, double *q)
 {
     vd x[TOGETHER], dy[TOGETHER];
@@ -153,7 +154,7 @@ BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const doub
         x[r] = load_some(a.x + r * a.x_stride, part);
         if (what == GRADIENT) dy[r] = load_some(a.dy + r * a.dy_stride, part);
     }
-    add_column(what, x, dy, rows, part, has_pivot(what) ? known_some(pivot, part) : vd_zero(), s, q);
+    add_column(what, x, dy, rows, has_pivot(what) ? known_some(pivot, part) : vd_zero(), s, q);
 }
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
@@ -191,7 +192,7 @@ BN_INLINE void add_block_from(int what, int cache, source a, size_t rows, size_t
     for (; r < rows; r++) add_row_group(what, cache, moved_by(a, r, 0), 1, columns, pivot, s, q);
 }
 
-/* s, q and pivot hold whole vectors. */
+/* s and q hold whole vectors. */
 BN_INLINE void add_block(int what, source a, size_t rows, size_t columns, bool far, const double *pivot, double *s,
                          double *q)
 {
@@ -326,18 +327,18 @@ BN_INLINE void add_lane(int what, source a, size_t n, size_t part, vd pivot, vd 
     add(what, x, dy, n, part, pivot, s, q);
 }
 
-/* What is left of a run. */
+/* What is left of a run, less than a step. The lanes of vector k have `before` whole vectors of it, and `last` values
+ * more. Unless both loops are unrolled, gcc keeps s and q in memory, for whole steps too: 14 x 14 takes 1.2 times as
+ * long. */
 BN_INLINE void add_rest(int what, source a, size_t left, vd pivot, vd *s, vd *q)
 {
-#pragma GCC unroll 8 /* or gcc keeps s and q in memory, for whole steps too: 14 x 14 takes 1.2 times as long */
+    BN_UNROLL
     for (size_t k = 0; k < ACROSS; k++) {
-        const size_t values = k * VD < left ? left - k * VD : 0, before = values > 0 ? (values - 1) / BN_LANES : 0;
-        const size_t last = values - before * BN_LANES;
-        const source lane = moved_by(a, 0, k * VD);
-#pragma GCC unroll 4
-        for (size_t n = 1; n <= TOGETHER; n++) {
-            if (values > 0 && before + 1 == n) add_lane(what, lane, n, last < VD ? last : VD, pivot, s + k, q + k);
-        }
+        if (k * VD >= left) break;
+        const size_t values = left - k * VD, before = (values - 1) / BN_LANES, last = values - before * BN_LANES;
+        BN_UNROLL
+        for (size_t n = 1; n <= TOGETHER; n++)
+            if (n == before + 1) add_lane(what, moved_by(a, 0, k * VD), n, last < VD ? last : VD, pivot, s + k, q + k);
     }
 }
 
