@@ -34,7 +34,7 @@
 
 #define BN_INLINE static inline __attribute__((always_inline, unused))
 
-/* Before a loop that is to be unrolled as a whole. clang takes 10 KB more of the stack for it with small vectors. */
+/* Before a loop that is to be unrolled as a whole. clang takes 11 KB more of the stack for it with small vectors. */
 #if defined(__clang__) && BN_VECTOR_BYTES < 32
 #define BN_UNROLL
 #else

@@ -265,7 +265,7 @@ bn_tile bn_tile_of(const bn_work *w, bn_block b, size_t columns, bool far)
 static size_t rows_side_by_side(const bn_work *w, size_t values)
 {
     const size_t most = least(bn_strip_values(w->value) / values, w->plan.rows / 8);
-    size_t lines = 1; /* rows that make whole cache lines */
+    size_t lines = 1; /* rows that make whole cache lines, or, if there are few, half a line, a quarter */
 
     while (lines * values * w->value % 64 != 0) lines *= 2;
     while (lines > 1 && lines > most) lines /= 2;
