@@ -294,8 +294,8 @@ BN_INLINE void fetch_line(elements a, size_t j, later l)
     if (a.gradient) fetch(l.cache, ahead_of(a.dy, l.dy, j), LINE_BYTES);
 }
 
-/* Values [from, to), which are not whole cache lines; the tables begin with value `start`. Whole groups and the part are
- * told apart once: two questions a group cost 6 % at 64 x 250, backward (Zen 3). */
+/* Values [from, to), which are not whole cache lines; the tables begin with value `start`. Whole groups and the part
+ * are told apart once: two questions a group cost 6 % at 64 x 250, backward (Zen 3). */
 BN_INLINE void pass_few(tables t, size_t start, elements a, size_t from, size_t to)
 {
     for (size_t j = from; j < to; j += IN_GROUP) {
