@@ -25,6 +25,12 @@ BN_INLINE double lost_by(double a, double b, double sum)
     return (a - (sum - added)) + (b - added);
 }
 
+BN_INLINE vd vd_lost_by(vd a, vd b, vd sum)
+{
+    const vd added = sum - a;
+    return (a - (sum - added)) + (b - added);
+}
+
 /* Adds x to s, and to lost what that addition loses; where abs(x) is above abs(s) all but half an ulp of x. Fewer
  * operations than lost_by, for what is done once a value. Dekker, as above. */
 BN_INLINE void add_keeping(vd *s, vd *lost, vd x)

@@ -360,14 +360,13 @@ BN_INLINE void add_run(int what, int cache, source a, size_t from, size_t to, si
 /* Adds the sums of lanes to s and q, and begins them again from 0. */
 BN_INLINE void hand_over(int what, vd *part_s, vd *part_q, double *s, double *q)
 {
-    double other_s[BN_LANES], other_q[BN_LANES];
-
-    for (size_t k = 0; k < ACROSS; k++) {
-        vd_store(other_s + k * VD, part_s[k]);
-        vd_store(other_q + k * VD, part_q[k]);
+    for (size_t k = 0; k < ACROSS; k++, s += VD, q += VD) {
+        const vd before = vd_load(s), sum = before + part_s[k];
+        const vd more = is_kept(what) ? part_q[k] + vd_lost_by(before, part_s[k], sum) : part_q[k];
+        vd_store(s, sum);
+        vd_store(q, vd_load(q) + more);
         part_s[k] = part_q[k] = vd_zero();
     }
-    for (size_t i = 0; i < BN_LANES; i++) add_sums(what, s + i, q + i, other_s[i], other_q[i]);
 }
 
 /* Rows that are added up together are read side by side, feature by feature, so that each is read in the order of its
