@@ -11,6 +11,8 @@ enum {
     PIECE_LEAST = 1 << 10,    /* that are worth going to */
     THREAD_BYTES = 320 << 10, /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
+    LAST_CACHE = 32 << 20,    /* bytes that a few threads can count on, of a last cache for a socket of dozens of cores:
+                                 see beyond_cache */
     LINE = 64                 /* a cache line, which no two threads should write */
 };
 
@@ -42,10 +44,14 @@ static int threads_worth(const bn_plan *p, size_t value, size_t bytes, int asked
 
 /* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. With all else that
  * is done for far arrays, calls of two trips took 0.64 to 0.92 of the time at 20 MB: what is read stays for the second.
- * Where there is one trip, nothing was gained there (Zen 3). */
-static bool beyond_cache(size_t bytes, bool two_trips)
+ * Where there is one trip, nothing was gained there (Zen 3). The 300 MB of a socket are not for one program: on 2
+ * of its cores calls whose arrays have 34 to 160 MB take 0.46 to 0.8 of the time where they are not counted on, and 0.7
+ * to 0.87 together with a reading of the output. The cores' own caches add to the last one: an output of 17 MB stays in
+ * those of 16 cores, of 2 MB each, and reading it costs nothing (Xeon of family 6, model 207). */
+static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
 {
-    return bytes > ((size_t)1 << 20) && bytes > bn_last_level_cache() / 16 * (two_trips ? 9 : 10);
+    const size_t cache = least(bn_last_level_cache(), LAST_CACHE) + threads * bn_core_cache();
+    return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (two_trips ? 9 : 10);
 }
 
 /* Nodes below the one of a task: the tree keeps one for each level. */
@@ -172,14 +178,13 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
     const size_t bytes = p->values * p->columns * value * (trips.reads + trips.elements), reads = trips.reads;
-    const bool two_trips = trips.sums && trips.elements, far = beyond_cache(bytes, two_trips);
-    bn_schedule s = {.threads = threads_worth(p, value, bytes, asked),
-                     .far = far,
-                     .stream = !trips.in_place && far,
-                     .strip = p->columns};
+    const bool two_trips = trips.sums && trips.elements;
+    bn_schedule s = {.threads = threads_worth(p, value, bytes, asked), .strip = p->columns};
     const size_t threads = (size_t)s.threads;
 
-    s.resident = bn_schedule_without_nodes(p, value) || (two_trips && worth_residing(p, value, reads, threads, far));
+    s.far = beyond_cache(bytes, two_trips, threads);
+    s.stream = s.far && !trips.in_place;
+    s.resident = bn_schedule_without_nodes(p, value) || (two_trips && worth_residing(p, value, reads, threads, s.far));
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {
