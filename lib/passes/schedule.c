@@ -11,7 +11,7 @@ enum {
     PIECE_LEAST = 1 << 10,    /* that are worth going to */
     THREAD_BYTES = 320 << 10, /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
-    LAST_CACHE = 32 << 20,    /* bytes that a few threads can count on, of a last cache for a socket of dozens of cores:
+    LAST_CACHE = 32 << 20,    /* bytes that are counted on, of a last cache for a socket of dozens of cores at most:
                                  see beyond_cache */
     LINE = 64                 /* a cache line, which no two threads should write */
 };
@@ -19,6 +19,8 @@ enum {
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
+
+static size_t last_cache(void) { return least(bn_last_level_cache(), LAST_CACHE); }
 
 size_t bn_computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
 size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / bn_computed(value); }
@@ -50,7 +52,7 @@ static int threads_worth(const bn_plan *p, size_t value, size_t bytes, int asked
  * those of 16 cores, of 2 MB each, and reading it costs nothing (Xeon of family 6, model 207). */
 static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
 {
-    const size_t cache = least(bn_last_level_cache(), LAST_CACHE) + threads * bn_core_cache();
+    const size_t cache = last_cache() + threads * bn_core_cache();
     return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (two_trips ? 9 : 10);
 }
 
@@ -71,7 +73,7 @@ static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, si
 {
     const size_t bytes = feature_bytes(p, value, reads) + 1, piece = divide_up(PIECE, p->run * value);
     const size_t own = bn_core_cache() / 4 * 3 / bytes;
-    const size_t more = least(piece, bn_last_level_cache() / 2 / threads / bytes);
+    const size_t more = least(piece, last_cache() / 2 / threads / bytes);
     return own > more ? own : more;
 }
 
