@@ -114,7 +114,7 @@ CASE(memory, workspace)
                 }
 }
 
-/* The size comes from the description alone, without its thread count, and is small beside x. */
+/* The size comes from the description alone, without its thread count, and is small beside x: 4 %, and 64 KB. */
 CASE(memory, workspace_size)
 {
     for (int t = 0; t < TYPES; t++)
@@ -127,6 +127,15 @@ CASE(memory, workspace_size)
             CHECK(bnorm_workspace_size(&d, &many) == BNORM_OK, "size");
             CHECK(one == many, "%zu bytes with 1 thread, %zu with 64", one, many);
         }
+    for (int t = 0; t < TYPES; t++)
+        for (size_t rows = 2; rows < 3000; rows += rows / 4 + 1)
+            for (size_t features = 1; features < 10000; features += features / 4 + 1) {
+                const bnorm_desc d = bnorm_matrix(all_types[t], rows, features);
+                const size_t x = rows * features * type_size(all_types[t]);
+                size_t bytes = SIZE_MAX;
+                CHECK(bnorm_workspace_size(&d, &bytes) == BNORM_OK && bytes <= x / 25 + (64 << 10),
+                      "%zu x %zu %s: %zu bytes", rows, features, type_name(all_types[t]), bytes);
+            }
 }
 
 /* ---- stack ------------------------------------------------------------------------------------------------------- */

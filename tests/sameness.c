@@ -188,6 +188,38 @@ CASE(sameness, caches)
     CHECK(whole > 0, "no shape went by whole rows");
 }
 
+/* Few short rows: columns are shared out for sums, rows for elements. */
+CASE(sameness, crossed)
+{
+    static const size_t shapes[][2] = {{64, 1030}, {300, 300}, {100, 1000}, {200, 600}};
+    static const struct variant variants[] = {
+        {.threads = 2},
+        {.threads = 3, .workspace = true, .x_padding = 3, .y_padding = 5, .dx_padding = 1},
+        {.threads = 5, .workspace = true, .shift = 3},
+        {.threads = 16},
+        {.threads = 2, .workspace = true, .y_in_place = true, .dx_in_place = true}};
+    for (int t = 0; t < (test_quick() ? 1 : TYPES); t++) {
+        size_t crossed = 0;
+        for (size_t s = 0; s < (test_quick() ? 2 : LENGTH(shapes)); s++)
+            for (int extreme = 0; extreme < 2; extreme++) {
+                const bnorm_desc d = bnorm_matrix(all_types[t], shapes[s][0], shapes[s][1]);
+                const struct input input = variant_input(all_types[t], s);
+                const struct digests alone = digests_of(&d, &input, &(struct variant){.threads = 1}, extreme);
+                crossed += crosses(&d);
+                for (size_t i = 0; i < LENGTH(variants); i++) {
+                    describe_image(&d, extreme ? "extreme, variant" : "variant", i);
+                    const struct digests other = digests_of(&d, &input, &variants[i], extreme);
+                    check_same(&alone, &other, "crossed");
+                }
+            }
+#ifdef _OPENMP
+        CHECK(crossed >= 4, "%s: %zu of the calls cross", type_name(all_types[t]), crossed);
+#else
+        (void)crossed;
+#endif
+    }
+}
+
 /* N images of S pixels and the matrix of N * S rows have the same values; bits may differ where blocks do. Here they
  * need not, so only one thing is asked: repeating a call repeats its bits. */
 CASE(sameness, repeated_calls)

@@ -49,9 +49,6 @@ typedef struct bn_operation {
     void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c);
 } bn_operation;
 
-/* Bytes of nodes that the walk wants in work->nodes, 0 where it wants none. Without a first trip it can do without. */
-size_t bn_node_bytes(const bn_plan *plan, size_t value);
-
 /* reads: how many arrays of the size of x are read. in_place: what is written was read. */
 void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place);
 

@@ -1,15 +1,16 @@
 #include "passes/schedule.h"
 #include "isa/cache.h"
-#include "kernels/kernels.h"
 #include "parallel/parallel.h"
 
 enum {
     RESIDENT_ROWS = 512,      /* more leave strips so narrow that they are read at the pace of single lines */
+    CROSSED_ROWS = 512,       /* more leave enough blocks of rows to share out */
+    CROSSED_ROOM = 64 << 10,  /* bytes of scratch, and 1/25 of x */
     RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on threads can own columns: see threads_worth */
     PIECE = 6 << 10,          /* bytes of a strip's row from which on the way to the next costs little: two threads of a
                                  Zen 3 read pieces of 3 KB at 0.8 of this pace, of 800 bytes at 0.6 */
     PIECE_LEAST = 1 << 10,    /* that are worth going to */
-    THREAD_BYTES = 320 << 10, /* to read and write before a thread has paid: 2 threads may lose at 512 KB */
+    THREAD_VALUES = 64 << 10, /* to read and write before a thread has paid */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
     LAST_CACHE = 32 << 20,    /* bytes that are counted on, of a last cache for a socket of dozens of cores at most:
                                  see beyond_cache */
@@ -25,23 +26,73 @@ static size_t last_cache(void) { return least(bn_last_level_cache(), LAST_CACHE)
 size_t bn_computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
 size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / bn_computed(value); }
 
-bool bn_schedule_without_nodes(const bn_plan *p, size_t value)
+/* Whether the shape is walked by resident strips whatever the caches are. Those of this machine may make others
+ * resident. */
+static bool without_nodes(const bn_plan *p, size_t value)
 {
     return p->chunks <= 1 ||
            (p->run == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW);
 }
 
-/* Small work does not even ask how many threads there are. Threads that own columns get a page of each row at least:
- * the hardware's prefetcher runs past the end of a shorter piece into lines that another thread is writing (200 x 512
- * on 2 threads took 3 times as long as on 1). */
-static int threads_worth(const bn_plan *p, size_t value, size_t bytes, int asked)
+/* A node and the tables of a matrix, from a cache line on. */
+static size_t room_to_cross(const bn_plan *p, size_t value)
 {
-    const size_t row = p->columns * p->run * value;
-    size_t worth = bytes / THREAD_BYTES;
-    if (bn_schedule_without_nodes(p, value) && worth > row / BN_STRIP_BYTES) worth = row / BN_STRIP_BYTES;
+    return 2 * sizeof(double) * p->columns + LINE + divide_up(p->columns, bn_strip_values(value)) * BN_SET_BYTES;
+}
+
+/* Matrices whose rows are too few to be shared out for sums, and too short for threads to own columns: columns are
+ * shared out for sums, and rows for elements. 64 x 1024 takes 0.65 to 0.8 of the time of one thread on two, 100 x 1000
+ * 0.7 (Zen 3). */
+static bool may_cross(const bn_plan *p, size_t value)
+{
+    const size_t values = p->values * p->columns, row = p->columns * value;
+    return p->run == 1 && p->lanes == 1 && p->rows <= CROSSED_ROWS && row < RESIDENT_ROW && values >= BN_WORTH &&
+           room_to_cross(p, value) <= CROSSED_ROOM + values * value / 25;
+}
+
+/* Whether chunks share rows out as evenly as they can be. */
+static bool even_in_chunks(const bn_plan *p, size_t threads)
+{
+    const size_t most = divide_up(p->chunks, threads) * p->chunk_blocks * p->block_rows;
+    return 10 * most * threads <= 11 * p->rows;
+}
+
+/* Pieces of rows whose size is a power of two share few sets of the core's cache: they stay there if whole rows would.
+ * 128 x 1024 took 1.6 times as long backwards as on one thread (Zen 3). */
+static bool pieces_stay(const bn_plan *p, size_t value, size_t reads)
+{
+    const size_t row = p->columns * value;
+    return (row & (row - 1)) != 0 || p->rows * row * reads <= bn_core_cache();
+}
+
+static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
+{
+    const bool in_pages = p->chunks <= 1 && p->columns * value / BN_STRIP_BYTES >= threads;
+    return threads > 1 && trips.elements && may_cross(p, value) && !even_in_chunks(p, threads) &&
+           (!trips.sums || (trips.room && !in_pages && pieces_stay(p, value, trips.reads)));
+}
+
+size_t bn_schedule_room(const bn_plan *p, size_t value)
+{
+    const size_t nodes = without_nodes(p, value) ? 0 : p->chunks * 2 * sizeof(double) * p->columns;
+    const size_t crossed = may_cross(p, value) ? room_to_cross(p, value) : 0;
+    return nodes > crossed ? nodes : crossed;
+}
+
+/* Small work does not even ask how many threads there are. */
+static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
+{
+    const size_t worth = p->values * p->columns * arrays / THREAD_VALUES;
     if (worth < 2) return 1;
-    const int most = bn_threads_most(asked);
-    return worth < (size_t)most ? (int)worth : most;
+    return least(worth, (size_t)bn_threads_most(asked));
+}
+
+/* Threads that own columns get a page of each row at least: the hardware's prefetcher runs past the end of a shorter
+ * piece into lines that another thread is writing (200 x 512 on 2 threads took 3 times as long as on 1). */
+static size_t owners(const bn_plan *p, size_t value, size_t threads)
+{
+    const size_t pages = p->columns * p->run * value / BN_STRIP_BYTES;
+    return pages > 1 ? least(threads, pages) : 1;
 }
 
 /* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. With all else that
@@ -177,16 +228,37 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
            tables + LINE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
 }
 
+/* As many strips to a set of tables, a power of two, as give each thread one. */
+static void cut_crosswise(const bn_plan *p, size_t value, size_t threads, bn_schedule *s)
+{
+    const size_t table = bn_strip_values(value), sets = divide_up(p->columns, table), step = LINE / value;
+    const size_t most = widest_strip(p, value, 1, threads, false, p->blocks);
+    size_t in_set = 1;
+
+    while (in_set < table / step && (sets * in_set < threads || divide_up(p->columns, sets * in_set) > most))
+        in_set *= 2;
+    s->strip = round_up(divide_up(p->columns, sets * in_set), step);
+    s->set = s->strip * in_set;
+    s->table_pitch = table;
+}
+
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
-    const size_t bytes = p->values * p->columns * value * (trips.reads + trips.elements), reads = trips.reads;
+    const size_t reads = trips.reads, arrays = reads + trips.elements;
     const bool two_trips = trips.sums && trips.elements;
-    bn_schedule s = {.threads = threads_worth(p, value, bytes, asked), .strip = p->columns};
-    const size_t threads = (size_t)s.threads;
+    size_t threads = threads_worth(p, arrays, asked);
+    bn_schedule s = {.strip = p->columns, .set = p->columns, .crossed = is_crossed(p, value, trips, threads)};
 
-    s.far = beyond_cache(bytes, two_trips, threads);
+    if (!s.crossed && without_nodes(p, value)) threads = owners(p, value, threads);
+    s.threads = (int)threads;
+    s.far = beyond_cache(p->values * p->columns * value * arrays, two_trips, threads);
     s.stream = s.far && !trips.in_place;
-    s.resident = bn_schedule_without_nodes(p, value) || (two_trips && worth_residing(p, value, reads, threads, s.far));
+    if (s.crossed) {
+        cut_crosswise(p, value, threads, &s);
+        return s;
+    }
+    s.resident = without_nodes(p, value) || (threads == 1 && p->blocks <= 2) ||
+                 (two_trips && worth_residing(p, value, reads, threads, s.far));
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {

@@ -2,6 +2,7 @@
 #ifndef BN_SCHEDULE_H
 #define BN_SCHEDULE_H
 
+#include "kernels/kernels.h"
 #include "plan/plan.h"
 
 #include <stdbool.h>
@@ -11,9 +12,14 @@
  * grows by less than 80 KB. */
 enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
 
+/* A set of tables for the widest tile. */
+enum { BN_SET_BYTES = BN_TABLES * BN_STRIP_BYTES };
+
 typedef struct bn_schedule {
     int threads;        /* at most */
     bool resident;      /* all rows of a strip stay in cache: each strip is finished by one thread, without nodes */
+    bool crossed;       /* strips of all rows are shared out for sums, then, by tables that threads share, rows for
+                           elements */
     bool far;           /* what is read and written does not stay in the last cache */
     bool stream;        /* write with stores that pass the cache by */
     size_t strip;       /* columns of a tile */
@@ -21,6 +27,7 @@ typedef struct bn_schedule {
     bool whole;         /* rows that are wider than a tile: elements go row by row, by tables that threads share, in the
                            room of all nodes but the first */
     size_t table_pitch; /* values from one of these to the next */
+    size_t set;         /* columns that have their factors in one set of tables */
 } bn_schedule;
 
 /* Bytes of a value as it is computed with. */
@@ -29,9 +36,8 @@ size_t bn_computed(size_t value);
 /* Values of a row in the widest tile. */
 size_t bn_strip_values(size_t value);
 
-/* Whether the shape is walked by resident strips whatever the caches are, and so wants no workspace. The caches of this
- * machine may make others resident. */
-bool bn_schedule_without_nodes(const bn_plan *plan, size_t value);
+/* Bytes of room for nodes and tables that a walk of the shape wants, whatever the caches and the threads are. */
+size_t bn_schedule_room(const bn_plan *plan, size_t value);
 
 typedef struct bn_trips {
     bool sums, elements; /* which there are; elements reads what sums has read, and writes one array */

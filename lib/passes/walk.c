@@ -71,7 +71,8 @@ static place_of_tables in_strip(const walk *k, strip_tables *t)
 
 static place_of_tables among_nodes(const walk *k, size_t column)
 {
-    return (place_of_tables){k->tables, k->schedule->table_pitch, column};
+    const size_t set = k->schedule->set;
+    return (place_of_tables){k->tables + column / set * BN_SET_BYTES, k->schedule->table_pitch, column % set};
 }
 
 static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, place_of_tables t,
@@ -251,6 +252,56 @@ static void streamed(void *context, int thread, int team)
         element_tasks(k, from, to);
 }
 
+/* Sums of a strip, all rows of it, and its factors. */
+static APART void crossed_sums(const walk *k, size_t strip)
+{
+    const bn_work *const w = k->work;
+    const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, w->plan.columns - column);
+    double *const node = node_of(w, 0) + column;
+    double scratch[BN_SCRATCH];
+
+    reduce(k, 0, w->plan.blocks, column, columns, node, node + w->plan.columns, scratch);
+    k->operation->finish(w, column, columns, node, node + w->plan.columns);
+    share_factors(k, column, columns);
+}
+
+/* Elements of rows [from, to), some columns. Where nothing was summed, each thread makes all factors. */
+static APART void crossed_elements(const walk *k, size_t column, size_t columns, size_t from, size_t to)
+{
+    const bn_work *const w = k->work;
+    const bool first_trip = k->operation->block, shared = first_trip && !atomic_load(k->extreme);
+    bn_coefficients c;
+    strip_tables t;
+    double finished[2 * BN_STRIP];
+    double *const a = first_trip ? node_of(w, 0) + column : finished;
+    double *const b = a + (first_trip ? w->plan.columns : BN_STRIP);
+
+    if (!first_trip) k->operation->finish(w, column, columns, a, b);
+    prepare(k, column, columns, a, b, shared ? among_nodes(k, column) : in_strip(k, &t), &c);
+    if (shared) {
+        c.extreme = false;
+        c.repeat = 1;
+    } else {
+        k->operation->make_factors(&c);
+    }
+    k->operation->elements(w, (bn_block){.row = from, .rows = to - from, .run = 1}, column, &c);
+}
+
+static void crossed(void *context, int thread, int team)
+{
+    const walk *const k = context;
+    const size_t t = (size_t)thread, n = (size_t)team, set = k->schedule->set;
+    const size_t rows = k->work->plan.rows, columns = k->work->plan.columns, from = rows * t / n,
+                 to = rows * (t + 1) / n;
+
+    if (k->operation->block) {
+        for (size_t i = k->strips * t / n; i < k->strips * (t + 1) / n; i++) crossed_sums(k, i);
+        bn_barrier(team);
+    }
+    for (size_t column = 0; column < columns && from < to; column += set)
+        crossed_elements(k, column, least(set, columns - column), from, to);
+}
+
 const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride, size_t column)
 {
     return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
@@ -289,11 +340,6 @@ void bn_keep_node(const bn_work *w, size_t column, size_t columns, double *a, do
     memcpy(w->node + w->plan.columns + column, b, columns * sizeof *b);
 }
 
-size_t bn_node_bytes(const bn_plan *p, size_t value)
-{
-    return bn_schedule_without_nodes(p, value) ? 0 : p->chunks * 2 * p->columns * sizeof(double);
-}
-
 /* From the first cache line after the first node. */
 static char *tables_among(const bn_work *w)
 {
@@ -311,7 +357,7 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
               .operation = operation,
               .schedule = &s,
               .strips = (p->columns + s.strip - 1) / s.strip,
-              .tables = s.whole ? tables_among(work) : NULL,
+              .tables = work->nodes && (s.whole || s.crossed) ? tables_among(work) : NULL,
               .extreme = &extreme};
-    bn_parallel(s.threads, s.resident ? resident : streamed, &k);
+    bn_parallel(s.threads, s.crossed ? crossed : s.resident ? resident : streamed, &k);
 }

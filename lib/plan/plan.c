@@ -47,6 +47,12 @@ static void cut_into_blocks(bn_plan *p, size_t batch, size_t spatial)
     p->blocks = divide_up(batch, p->block_entries);
 }
 
+static bool is_two_halves(const bn_plan *p)
+{
+    return p->blocks == 2 && p->columns <= BN_HALVED && p->columns * p->values >= BN_WORTH &&
+           3 * p->block_rows * p->block_run <= 2 * p->values;
+}
+
 bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t spatial, size_t value)
 {
     bn_plan p = {.columns = features, .values = batch * spatial, .lanes = 1};
@@ -59,7 +65,7 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
 
     const size_t in_chunk = value * BN_CHUNK_VALUES < BN_CHUNK_BYTES ? BN_CHUNK_BYTES / value : BN_CHUNK_VALUES;
     const size_t in_block = p.block_rows * p.block_run;
-    const size_t by_size = in_block > 0 ? divide_up(in_chunk, in_block) : 1;
+    const size_t by_size = in_block > 0 && !is_two_halves(&p) ? divide_up(in_chunk, in_block) : 1;
     const size_t by_number = divide_up(p.blocks, BN_CHUNKS);
     p.chunk_blocks = at_least_power_of_two(by_size > by_number ? by_size : by_number);
     p.chunks = divide_up(p.blocks, p.chunk_blocks);

@@ -24,12 +24,13 @@ size_t __wrap_bn_last_level_cache(void)
 
 size_t __wrap_bn_core_cache(void) { return atomic_load(&pretended) ? (size_t)64 << 10 : __real_bn_core_cache(); }
 
-static bn_schedule schedule_of(const bnorm_desc *d)
+static bn_schedule schedule_of(const bnorm_desc *d, int threads)
 {
     const size_t value = type_size(d->dtype);
     const bn_plan plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value);
-    return bn_schedule_make(&plan, value, (bn_trips){true, true, .reads = 1, .room = true}, 1);
+    return bn_schedule_make(&plan, value, (bn_trips){true, true, .reads = 1, .room = true}, threads);
 }
 
-bool streams(const bnorm_desc *d) { return schedule_of(d).stream; }
-bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d).whole; }
+bool streams(const bnorm_desc *d) { return schedule_of(d, 1).stream; }
+bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, 1).whole; }
+bool crosses(const bnorm_desc *d) { return schedule_of(d, 2).crossed; }
