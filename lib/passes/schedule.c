@@ -41,8 +41,8 @@ static size_t room_to_cross(const bn_plan *p, size_t value)
 }
 
 /* Matrices whose rows are too few to be shared out for sums, and too short for threads to own columns: columns are
- * shared out for sums, and rows for elements. 64 x 1024 takes 0.65 to 0.8 of the time of one thread on two, 100 x 1000
- * 0.7 (Zen 3). */
+ * shared out for sums, and rows for elements. On two threads 64 x 1024 takes 0.7 to 0.9 of the time of one, 100 x 1000
+ * 0.75 (Zen 3). */
 static bool may_cross(const bn_plan *p, size_t value)
 {
     const size_t values = p->values * p->columns, row = p->columns * value;
