@@ -232,7 +232,7 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 static void cut_crosswise(const bn_plan *p, size_t value, size_t threads, bn_schedule *s)
 {
     const size_t table = bn_strip_values(value), sets = divide_up(p->columns, table), step = LINE / value;
-    const size_t most = widest_strip(p, value, 1, threads, false, p->blocks);
+    const size_t most = widest_strip(p, value, 1, threads, false, p->blocks) / step * step;
     size_t in_set = 1;
 
     while (in_set < table / step && (sets * in_set < threads || divide_up(p->columns, sets * in_set) > most))
