@@ -124,9 +124,9 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
         return BNORM_OK;
     }
 
-    const size_t nodes = bn_schedule_room(&w.plan, w.value);
-    const bool wanted = nodes > 0 && (b->workspace || call != INFERENCE); /* inference can do without */
-    void *const own = wanted && !b->workspace ? malloc(bn_scratch_bytes(nodes)) : NULL;
+    const size_t room = bn_schedule_room(&w.plan, w.value);
+    const bool wanted = room > 0 && (b->workspace || call != INFERENCE); /* inference can do without */
+    void *const own = wanted && !b->workspace ? malloc(bn_scratch_bytes(room)) : NULL;
     if (wanted) {
         if (!own && !b->workspace) return BNORM_NO_MEMORY;
         w.nodes = bn_scratch_aligned(own ? own : b->workspace);

@@ -127,7 +127,7 @@ bn_work bn_work_make(const bnorm_desc *d, const bnorm_buffers *b)
     return w;
 }
 
-size_t bn_scratch_bytes(size_t nodes) { return nodes + SCRATCH_ALIGNMENT; }
+size_t bn_scratch_bytes(size_t room) { return room + SCRATCH_ALIGNMENT; }
 
 double *bn_scratch_aligned(void *p)
 {

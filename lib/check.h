@@ -17,8 +17,8 @@ size_t bn_row_values(const bnorm_desc *desc);
 /* Of a resolved description. Scratch for nodes is for the caller to give. */
 bn_work bn_work_make(const bnorm_desc *resolved, const bnorm_buffers *buffers);
 
-/* Scratch of any alignment, enough to align so many bytes of nodes in it. */
-size_t bn_scratch_bytes(size_t nodes);
+/* Scratch of any alignment, enough to align so many bytes in it. */
+size_t bn_scratch_bytes(size_t room);
 double *bn_scratch_aligned(void *scratch);
 
 #endif

@@ -129,7 +129,7 @@ CASE(memory, workspace_size)
         }
     for (int t = 0; t < TYPES; t++)
         for (size_t rows = 2; rows < 3000; rows += rows / 4 + 1)
-            for (size_t features = 1; features < 10000; features += features / 4 + 1) {
+            for (size_t features = 1; features < 10000; features += features / 100 + 1) {
                 const bnorm_desc d = bnorm_matrix(all_types[t], rows, features);
                 const size_t x = rows * features * type_size(all_types[t]);
                 size_t bytes = SIZE_MAX;

@@ -191,7 +191,7 @@ CASE(sameness, caches)
 /* Few short rows: columns are shared out for sums, rows for elements. */
 CASE(sameness, crossed)
 {
-    static const size_t shapes[][2] = {{64, 1030}, {300, 300}, {100, 1000}, {200, 600}, {300, 1360}};
+    static const size_t shapes[][2] = {{64, 1030}, {300, 300}, {100, 1000}, {200, 600}, {460, 1360}};
     static const struct variant variants[] = {
         {.threads = 2},
         {.threads = 3, .workspace = true, .x_padding = 3, .y_padding = 5, .dx_padding = 1},

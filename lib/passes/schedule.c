@@ -5,17 +5,18 @@
 enum {
     RESIDENT_ROWS = 512,      /* more leave strips so narrow that they are read at the pace of single lines */
     CROSSED_ROWS = 512,       /* more leave enough blocks of rows to share out */
-    CROSSED_ROOM = 64 << 10,  /* bytes of scratch, and 1/25 of x */
     RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on threads can own columns: see threads_worth */
     PIECE = 6 << 10,          /* bytes of a strip's row from which on the way to the next costs little: two threads of a
                                  Zen 3 read pieces of 3 KB at 0.8 of this pace, of 800 bytes at 0.6 */
     PIECE_LEAST = 1 << 10,    /* that are worth going to */
-    THREAD_VALUES = 64 << 10, /* to read and write before a thread has paid */
+    THREAD_VALUES = 64 << 10, /* values to read and write before a thread has paid */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
-    LAST_CACHE = 32 << 20,    /* bytes that are counted on, of a last cache for a socket of dozens of cores at most:
-                                 see beyond_cache */
+    LAST_CACHE = 32 << 20,    /* bytes of the last cache that are counted on at most: a socket's is shared by dozens of
+                                 cores, see beyond_cache */
     LINE = 64                 /* a cache line, which no two threads should write */
 };
+
+_Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "with three arrays two threads may be worth it from there on");
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
@@ -45,9 +46,8 @@ static size_t room_to_cross(const bn_plan *p, size_t value)
  * 0.75 (Zen 3). */
 static bool may_cross(const bn_plan *p, size_t value)
 {
-    const size_t values = p->values * p->columns, row = p->columns * value;
-    return p->run == 1 && p->lanes == 1 && p->rows <= CROSSED_ROWS && row < RESIDENT_ROW && values >= BN_WORTH &&
-           room_to_cross(p, value) <= CROSSED_ROOM + values * value / 25;
+    return p->run == 1 && p->lanes == 1 && p->rows <= CROSSED_ROWS && p->columns * value < RESIDENT_ROW &&
+           p->values * p->columns >= BN_WORTH && room_to_cross(p, value) <= bn_plan_room(p, value);
 }
 
 /* Whether chunks share rows out as evenly as they can be. */
@@ -72,10 +72,14 @@ static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t th
            (!trips.sums || (trips.room && !in_pages && pieces_stay(p, value, trips.reads)));
 }
 
+size_t bn_schedule_nodes(const bn_plan *p, size_t value)
+{
+    return without_nodes(p, value) ? 0 : p->chunks * 2 * sizeof(double) * p->columns;
+}
+
 size_t bn_schedule_room(const bn_plan *p, size_t value)
 {
-    const size_t nodes = without_nodes(p, value) ? 0 : p->chunks * 2 * sizeof(double) * p->columns;
-    const size_t crossed = may_cross(p, value) ? room_to_cross(p, value) : 0;
+    const size_t nodes = bn_schedule_nodes(p, value), crossed = may_cross(p, value) ? room_to_cross(p, value) : 0;
     return nodes > crossed ? nodes : crossed;
 }
 
@@ -228,11 +232,11 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
            tables + LINE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
 }
 
-/* As many strips to a set of tables, a power of two, as give each thread one. */
+/* As many strips to a set of tables, a power of two, as give each thread one, and scratch room for the sums of one. */
 static void cut_crosswise(const bn_plan *p, size_t value, size_t threads, bn_schedule *s)
 {
     const size_t table = bn_strip_values(value), sets = divide_up(p->columns, table), step = LINE / value;
-    const size_t most = widest_strip(p, value, 1, threads, false, p->blocks) / step * step;
+    const size_t nodes = levels(p->blocks), most = (nodes > 0 ? BN_SCRATCH / (2 * nodes) : table) / step * step;
     size_t in_set = 1;
 
     while (in_set < table / step && (sets * in_set < threads || divide_up(p->columns, sets * in_set) > most))
@@ -257,8 +261,8 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
         cut_crosswise(p, value, threads, &s);
         return s;
     }
-    s.resident = without_nodes(p, value) || (threads == 1 && p->blocks <= 2) ||
-                 (two_trips && worth_residing(p, value, reads, threads, s.far));
+    const bool halves = threads == 1 && p->blocks <= 2; /* of which one thread has no use */
+    s.resident = without_nodes(p, value) || halves || (two_trips && worth_residing(p, value, reads, threads, s.far));
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {

@@ -36,14 +36,16 @@ size_t bn_computed(size_t value);
 /* Values of a row in the widest tile. */
 size_t bn_strip_values(size_t value);
 
-/* Bytes of room for nodes and tables that a walk of the shape wants, whatever the caches and the threads are. */
+/* Bytes of room for nodes that sums of the shape want, and for nodes or tables that any walk of it does, whatever the
+ * caches and the threads are. */
+size_t bn_schedule_nodes(const bn_plan *plan, size_t value);
 size_t bn_schedule_room(const bn_plan *plan, size_t value);
 
 typedef struct bn_trips {
     bool sums, elements; /* which there are; elements reads what sums has read, and writes one array */
     size_t reads;        /* arrays of the size of x */
     bool in_place;       /* what is written was read */
-    bool room;           /* for nodes */
+    bool room;           /* for nodes and tables */
 } bn_trips;
 
 /* Tasks are strips of groups of chunks, strip by strip within group by group. The first of a thread's: what comes

@@ -47,6 +47,9 @@ static void cut_into_blocks(bn_plan *p, size_t batch, size_t spatial)
     p->blocks = divide_up(batch, p->block_entries);
 }
 
+size_t bn_plan_room(const bn_plan *p, size_t value) { return BN_ROOM + p->values * p->columns * value / 25; }
+
+/* Two blocks of few features become a chunk each, so that two threads can share them. No bit changes by it. */
 static bool is_two_halves(const bn_plan *p)
 {
     return p->blocks == 2 && p->columns <= BN_HALVED && p->columns * p->values >= BN_WORTH &&
@@ -69,6 +72,10 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
     const size_t by_number = divide_up(p.blocks, BN_CHUNKS);
     p.chunk_blocks = at_least_power_of_two(by_size > by_number ? by_size : by_number);
     p.chunks = divide_up(p.blocks, p.chunk_blocks);
+    while (p.chunks > 1 && 2 * sizeof(double) * features * p.chunks > bn_plan_room(&p, value)) { /* few full ones */
+        p.chunk_blocks *= 2;
+        p.chunks = divide_up(p.blocks, p.chunk_blocks);
+    }
     return p;
 }
 

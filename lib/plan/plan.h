@@ -20,8 +20,9 @@ enum {
     BN_LONG_BLOCK = 3072,  /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
     BN_CHUNK_VALUES = 128, /* a stored node costs 16 bytes a feature: 3.1 % of 128 floats, */
     BN_CHUNK_BYTES = 512,  /* or of 256 values of 16 bits */
-    BN_WORTH = 42 << 10,   /* values of x from which on a second thread may be worth it: */
-    BN_HALVED = 1024,      /* two blocks of so many features at most, none with over 2/3 of the rows, are chunks then */
+    BN_WORTH = 42 << 10,   /* values of x from which on a second thread may be worth it */
+    BN_HALVED = 1024,      /* features, at most, of two blocks that are two chunks */
+    BN_ROOM = 65472,       /* bytes of nodes, and 1/25 of x, are allowed: with what aligning them takes, 64 KB */
     BN_CHUNKS = 512        /* merging chunks must stay cheap beside reading them */
 };
 
@@ -43,6 +44,9 @@ typedef struct bn_plan {
 /* For batch * spatial and features within range (checked at the door); features at least 1. value: the size of one in
  * bytes. */
 bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t spatial, size_t value);
+
+/* Bytes that nodes, or what else a walk needs, may have. */
+size_t bn_plan_room(const bn_plan *plan, size_t value);
 
 /* The plan of an aligned node: blocks [from, to) of a plan, numbered from 0, where they stand in its arrays. */
 bn_plan bn_plan_node(const bn_plan *plan, size_t from, size_t to);
