@@ -5,7 +5,7 @@
 enum {
     RESIDENT_ROWS = 512,      /* more leave strips so narrow that they are read at the pace of single lines */
     CROSSED_ROWS = 512,       /* more leave enough blocks of rows to share out */
-    RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on threads can own columns: see threads_worth */
+    RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on threads can own columns: see owners */
     PIECE = 6 << 10,          /* bytes of a strip's row from which on the way to the next costs little: two threads of a
                                  Zen 3 read pieces of 3 KB at 0.8 of this pace, of 800 bytes at 0.6 */
     PIECE_LEAST = 1 << 10,    /* that are worth going to */
