@@ -381,7 +381,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 {
     const size_t step = c->repeat, values = step * width(c);
     const int cache = far ? SECOND : NOWHERE;
-    const later l = {cache, lead_of(values, values, step * s.x, NEAR), lead_of(values, values, step * s.dy, NEAR)};
+    const later l = {cache, lead_of(values, step * s.x, NEAR), lead_of(values, step * s.dy, NEAR)};
 
     for (size_t r = 0; r < rows; r += step) {
         const size_t left = (rows - r) * width(c);
@@ -392,9 +392,9 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 /* Runs that are whole follow each other in a row. */
 BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, int how)
 {
-    const size_t runs = c->run == c->pitch ? c->columns : 1, values = runs * c->run, pitch = runs * c->pitch;
+    const size_t runs = c->run == c->pitch ? c->columns : 1, values = runs * c->run;
     const int cache = far ? FIRST : NOWHERE;
-    const later l = {cache, lead_of(values, pitch, s.x, AHEAD), lead_of(values, pitch, s.dy, AHEAD)};
+    const later l = {cache, lead_of(values, s.x, AHEAD), lead_of(values, s.dy, AHEAD)};
 
     for (size_t r = 0; r < rows; r++)
         for (size_t f = 0; f < c->columns; f += runs) pass_runs(c, moved_to(a, s, r, f * c->pitch), f, runs, l, how);

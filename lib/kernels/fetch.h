@@ -3,28 +3,22 @@
 enum { TOGETHER = 4 }; /* rows, or vectors along a run, that are added up in pairs */
 
 enum {
-    AHEAD = 6144,       /* bytes that are fetched ahead along runs, and of sums where the rows that must be are less */
-    NEAR = 1536,        /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
-                           AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
-    WIDE_ROW = 1024,    /* bytes as summed or computed, of 16 bits twice those in memory; of longer rows, those fetched
-                           ahead do not stay in a first cache of 32 KB beside the sums: on Zen 4 a sum of rows of 4 KB
-                           reads at 0.8 of the pace of a plain read of memory, and at 1.0 where they are fetched into
-                           the second */
-    LONG_ROW = 3072,    /* bytes; longer rows the hardware fetches by itself from within the last cache: sums of 1000 x
-                           1000 floats took 1.1 times as long with ours, of 1000 x 256 0.87 (Zen 3) */
-    FETCHED_RUN = 1024, /* bytes; shorter runs are read several rows at a time, and the hardware fetches those: backward
+    AHEAD = 6144,      /* bytes that are fetched ahead along runs, and of sums where the rows that must be are less */
+    NEAR = 1536,       /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
+                          AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
+    WIDE_ROW = 1024,   /* bytes as summed or computed, of 16 bits twice those in memory; of longer rows, those fetched
+                          ahead do not stay in a first cache of 32 KB beside the sums: on Zen 4 a sum of rows of 4 KB
+                          reads at 0.8 of the pace of a plain read of memory, and at 1.0 where they are fetched into
+                          the second */
+    LONG_ROW = 3072,   /* bytes; longer rows the hardware fetches by itself from within the last cache: sums of 1000 x
+                          1000 floats took 1.1 times as long with ours, of 1000 x 256 0.87 (Zen 3) */
+    FETCHED_RUN = 1024 /* bytes; shorter runs are read several rows at a time, and the hardware fetches those: backward
                            of 50 images of 14 x 14 and 1024 channels took 1.1 times as long with ours (Zen 3) */
-    PAGED_PART = 4096   /* bytes; longer parts of runs of two arrays it fetches as well: backward of 56 x 56 took 1.08
-                           times as long with ours, of bf16, where they are shorter, 0.94 (Zen 3) */
 };
 
 BN_INLINE bool is_wide(size_t values) { return values * sizeof(real) >= WIDE_ROW; }
 BN_INLINE bool is_long(size_t values) { return values * sizeof(stored) >= LONG_ROW; }
-BN_INLINE bool is_fetched(size_t run, bool parts_of_two)
-{
-    const size_t bytes = run * sizeof(stored);
-    return bytes >= FETCHED_RUN && !(parts_of_two && bytes >= PAGED_PART);
-}
+BN_INLINE bool is_fetched(size_t run) { return run * sizeof(stored) >= FETCHED_RUN; }
 
 enum { NOWHERE, FIRST, SECOND }; /* the cache to fetch into */
 
@@ -53,10 +47,10 @@ typedef struct lead {
     size_t run, next, runs, rest; /* that is `runs` runs, which begin `next` values apart, and `rest` values */
 } lead;
 
-BN_INLINE lead lead_of(size_t run, size_t pitch, size_t stride, size_t ahead)
+BN_INLINE lead lead_of(size_t run, size_t next, size_t ahead)
 {
     const size_t values = ahead / sizeof(stored);
-    return (lead){run, run == pitch ? stride : run, values / run, values % run};
+    return (lead){run, next, values / run, values % run};
 }
 
 BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)

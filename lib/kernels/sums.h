@@ -369,6 +369,13 @@ BN_INLINE void hand_over(int what, vd *part_s, vd *part_q, double *s, double *q)
     }
 }
 
+/* From a run to the one that is read after it. Where what was fetched past an image was the next feature's, 56 x 56
+ * backwards took 1.15 to 1.3 times as long (Xeon of family 6, model 207). */
+BN_INLINE size_t next_run(const bn_tile *t, size_t stride)
+{
+    return t->from + t->run < t->pitch ? t->run : stride - t->from;
+}
+
 /* Rows that are added up together are read side by side, feature by feature, so that each is read in the order of its
  * addresses. */
 BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
@@ -376,9 +383,10 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
     enum { PART = STEPS_TOGETHER * BN_STEP };
     const size_t rows_together = t->run < PART ? STEPS_TOGETHER / ((t->run + BN_STEP - 1) / BN_STEP) : 1;
     const bool whole = t->run == t->pitch; /* runs follow each other in a row */
-    const int cache = is_fetched(t->run, what == GRADIENT && !whole) ? SECOND : NOWHERE;
-    const size_t runs = whole ? t->columns : 1, values = runs * t->run, pitch = runs * t->pitch;
-    const lead l = lead_of(values, pitch, a.x_stride, AHEAD), l_dy = lead_of(values, pitch, a.dy_stride, AHEAD);
+    const int cache = is_fetched(t->run) ? SECOND : NOWHERE;
+    const size_t values = whole ? t->columns * t->run : t->run;
+    const lead l = lead_of(values, next_run(t, a.x_stride), AHEAD),
+               l_dy = lead_of(values, next_run(t, a.dy_stride), AHEAD);
     double lanes_s[BN_LONG_RUNS][BN_LANES], lanes_q[BN_LONG_RUNS][BN_LANES];
     vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
 

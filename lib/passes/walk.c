@@ -38,15 +38,20 @@ static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t 
                         scratch + columns);
 }
 
-/* Blocks [from, to), in one go where their rows are whole. */
+/* Blocks [from, to), of which those that make whole rows go in one. */
 static void elements(const walk *k, size_t from, size_t to, size_t column, bn_coefficients *c)
 {
     const bn_plan *const p = &k->work->plan;
-    const bool whole = bn_plan_whole_runs(p);
 
-    for (size_t i = from; i < to; i += whole ? to - from : 1) {
-        bn_block b = bn_plan_block(p, i);
-        if (whole) b.rows = bn_plan_block(p, to).row - b.row;
+    for (size_t blocks; from < to; from += blocks) {
+        bn_block b = bn_plan_block(p, from);
+        blocks = b.from > 0              ? 0
+                 : bn_plan_whole_runs(p) ? to - from
+                                         : (to - from) / p->blocks_per_entry * p->blocks_per_entry;
+        if (blocks > 0)
+            b = (bn_block){.row = b.row, .rows = bn_plan_block(p, from + blocks).row - b.row, .run = p->run};
+        else
+            blocks = 1;
         c->run = b.run;
         k->operation->elements(k->work, b, column, c);
     }
@@ -317,8 +322,13 @@ const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride
 
 bn_tile bn_tile_of(const bn_work *w, bn_block b, size_t columns, bool far)
 {
-    return (bn_tile){
-        .rows = b.rows, .columns = columns, .run = b.run, .pitch = w->plan.run, .lanes = w->plan.lanes, .far = far};
+    return (bn_tile){.rows = b.rows,
+                     .columns = columns,
+                     .run = b.run,
+                     .pitch = w->plan.run,
+                     .from = b.from,
+                     .lanes = w->plan.lanes,
+                     .far = far};
 }
 
 static size_t rows_side_by_side(const bn_work *w, size_t values)
