@@ -317,20 +317,37 @@ BN_INLINE void pass_few_of(factors f, elements a, size_t from, size_t to)
     }
 }
 
-/* Values with a factor each. Only whole cache lines pass the cache by. */
-BN_INLINE void pass_values(const bn_coefficients *c, elements a, size_t values, later l, int how)
+typedef struct strides {
+    size_t x, dy, out;
+} strides;
+
+BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
+{
+    a.x += row * s.x + place;
+    a.dy += row * s.dy + place;
+    a.out += row * s.out + place;
+    return a;
+}
+
+/* Rows of values with a factor each, side by side. Only whole cache lines pass the cache by: they begin at the same
+ * place in each of these rows. */
+BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, later l,
+                           int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, values) : 0;
     const tables t = tables_from(c, how == STREAM, line);
     size_t j = line;
 
-    if (line > 0) pass_few(tables_from(c, how == STREAM, 0), 0, a, 0, line);
+    for (size_t r = 0; r < rows && line > 0; r++)
+        pass_few(tables_from(c, how == STREAM, 0), 0, moved_to(a, s, r, 0), 0, line);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
-        fetch_line(a, j, l);
-        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
-            put(a, factors_at(t, a.gradient, j - line + i, IN_GROUP), j + i, IN_GROUP, how);
+        for (size_t r = 0; r < rows; r++) fetch_line(moved_to(a, s, r, 0), j, l);
+        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) {
+            const group g = factors_at(t, a.gradient, j - line + i, IN_GROUP);
+            for (size_t r = 0; r < rows; r++) put(moved_to(a, s, r, 0), g, j + i, IN_GROUP, how);
+        }
     }
-    pass_few(t, line, a, j, values);
+    for (size_t r = 0; r < rows; r++) pass_few(t, line, moved_to(a, s, r, 0), j, values);
 }
 
 /* Consecutive runs of the features from `first` on. Several are longer than a cache line each (BN_TABLE_RUN). */
@@ -364,28 +381,40 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 
 /* ---- a tile ---- */
 
-typedef struct strides {
-    size_t x, dy, out;
-} strides;
-
-BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
+/* Rows from one to the next that lies in cache lines as it does. */
+BN_INLINE size_t rows_to_line(size_t stride)
 {
-    a.x += row * s.x + place;
-    a.dy += row * s.dy + place;
-    a.out += row * s.out + place;
-    return a;
+    size_t rows = 1;
+    while (rows * stride % LINE_VALUES != 0) rows *= 2;
+    return rows;
+}
+
+/* Two rows at a time share what is loaded of tables that do not stay in the first cache: with rows of 16 KB inference
+ * is 1.26 times as fast, forward training 1.17, backward 1.07; with rows of 4 KB nothing is gained (Xeon of family 6,
+ * model 207). Returns how many rows it took: all, but for less than a group of pairs. */
+BN_INLINE size_t pass_pairs(const bn_coefficients *c, elements a, strides s, size_t rows, int cache)
+{
+    const size_t apart = rows_to_line(s.out), most = rows / (2 * apart) * (2 * apart), next = apart == 1 ? 2 : 1;
+    const strides pair = {apart * s.x, apart * s.dy, apart * s.out};
+    const later l = {cache, lead_of(width(c), next * s.x, NEAR), lead_of(width(c), next * s.dy, NEAR)};
+
+    for (size_t group = 0; group < most; group += 2 * apart)
+        for (size_t r = group; r < group + apart; r++)
+            pass_values(c, moved_to(a, s, r, 0), pair, 2, width(c), l, STREAM);
+    return most;
 }
 
 /* Within the last cache the hardware does well enough: without ours inference of 1000 x 1000 is 1.25 times as fast. */
 BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, int how)
 {
-    const size_t step = c->repeat, values = step * width(c);
     const int cache = far ? SECOND : NOWHERE;
+    const size_t step = c->repeat, values = step * width(c);
     const later l = {cache, lead_of(values, step * s.x, NEAR), lead_of(values, step * s.dy, NEAR)};
+    const bool wide = width(c) * sizeof(real) > BN_STRIP_BYTES; /* whole rows */
 
-    for (size_t r = 0; r < rows; r += step) {
+    for (size_t r = how == STREAM && wide ? pass_pairs(c, a, s, rows, cache) : 0; r < rows; r += step) {
         const size_t left = (rows - r) * width(c);
-        pass_values(c, moved_to(a, s, r, 0), left < values ? left : values, l, how);
+        pass_values(c, moved_to(a, s, r, 0), s, 1, left < values ? left : values, l, how);
     }
 }
 
