@@ -27,7 +27,7 @@ typedef struct limit {
 static const limit limits[OPERATIONS] = {
     [FORWARD] = {true, PROBE_READ, {PROBE_COPY, PROBE_COPY_STRING, PROBE_COPY_STREAM}, 3},
     [INFERENCE] = {false, PROBE_READ, {PROBE_COPY, PROBE_COPY_STRING, PROBE_COPY_STREAM}, 3},
-    [BACKWARD] = {true, PROBE_READ_TWO, {PROBE_TRIAD, PROBE_TRIAD_STREAM}, 2},
+    [BACKWARD] = {true, PROBE_READ_TWO, {PROBE_TRIAD, PROBE_TRIAD_STREAM, PROBE_COPY_TWO}, 3},
 };
 
 /* What stays in cache is read once, and then reads and writes do not overlap. */

@@ -25,7 +25,7 @@ const char *probe_isa(void) { return best_kernels()->name; }
 const char *probe_name(probe_kind kind)
 {
     static const char *const names[PROBES] = {"read",         "read_two", "copy",         "copy_string", "copy_stream",
-                                              "write_stream", "triad",    "triad_stream", "memcpy"};
+                                              "write_stream", "triad",    "triad_stream", "copy_two",    "memcpy"};
     return names[kind];
 }
 
@@ -54,6 +54,10 @@ static void run_lines(const probe *p, size_t from, size_t lines)
     case PROBE_WRITE_STREAM: k->write_stream(to, lines); break;
     case PROBE_TRIAD: k->triad(to, a, b, lines); break;
     case PROBE_TRIAD_STREAM: k->triad_stream(to, a, b, lines); break;
+    case PROBE_COPY_TWO:
+        copy_string(to, a, lines);
+        copy_string(to, b, lines);
+        break;
     case PROBE_MEMCPY:
         memcpy(to, a, 64 * lines);
         if (b) memcpy(to, b, 64 * lines);
