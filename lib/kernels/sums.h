@@ -247,20 +247,32 @@ BN_INLINE void add_sums(int what, double *s, double *q, double other_s, double o
     *s = sum;
 }
 
+BN_INLINE void add_more_sums(int what, size_t n, double *restrict s, double *restrict q, const double *restrict other_s,
+                             const double *restrict other_q)
+{
+    for (size_t i = 0; i < n; i++) add_sums(what, s + i, q + i, other_s[i], other_q[i]);
+}
+
 /* n rows of columns, the second half onto the first until one is left; of an odd number the one in the middle waits. */
 BN_INLINE void fold(int what, double *s, double *q, size_t n, size_t columns)
 {
     for (size_t half; n > 1; n = half) {
         half = (n + 1) / 2;
-        for (size_t i = 0, j = half * columns; i < (n - half) * columns; i++, j++)
-            add_sums(what, s + i, q + i, s[j], q[j]);
+        add_more_sums(what, (n - half) * columns, s, q, s + half * columns, q + half * columns);
     }
 }
 
+/* The same of the runs of features, one value a row. Step by step for all of them: a load waits where it has not the
+ * place of the store before it. */
 BN_INLINE void fold_runs(int what, double *s, double *q, size_t columns, size_t run)
 {
-    for (size_t c = 0; run > 1 && c < columns; c++) {
-        fold(what, s + c * run, q + c * run, run, 1);
+    if (run == 1) return;
+    for (size_t half, n = run; n > 1; n = half) {
+        half = (n + 1) / 2;
+        for (size_t i = 0; i < columns * run; i += run)
+            add_more_sums(what, n - half, s + i, q + i, s + i + half, q + i + half);
+    }
+    for (size_t c = 0; c < columns; c++) {
         s[c] = s[c * run];
         q[c] = q[c * run];
     }
