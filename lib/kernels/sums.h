@@ -262,6 +262,13 @@ BN_INLINE void fold(int what, double *s, double *q, size_t n, size_t columns)
     }
 }
 
+/* The same of lanes, unrolled: moments of one image of 14 x 14 and 512 channels take 0.8 to 0.9 of the time. */
+BN_INLINE void fold_lanes(int what, double *s, double *q)
+{
+    BN_UNROLL
+    for (size_t half = BN_LANES / 2; half > 0; half /= 2) add_more_sums(what, half, s, q, s + half, q + half);
+}
+
 /* The same of the runs of features, one value a row. Step by step for all of them: a load waits where it has not the
  * place of the store before it. */
 BN_INLINE void fold_runs(int what, double *s, double *q, size_t columns, size_t run)
@@ -419,7 +426,7 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
         }
     }
     for (size_t c = 0; c < t->columns; c++) {
-        fold(what, lanes_s[c], lanes_q[c], BN_LANES, 1);
+        fold_lanes(what, lanes_s[c], lanes_q[c]);
         s[c] = lanes_s[c][0];
         q[c] = lanes_q[c][0];
     }
