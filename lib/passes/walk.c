@@ -38,22 +38,28 @@ static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t 
                         scratch + columns);
 }
 
-/* Blocks [from, to), of which those that make whole rows go in one. */
+/* How many of the blocks from b on make whole rows. */
+static size_t blocks_of_whole_rows(const bn_plan *p, bn_block b, size_t blocks)
+{
+    if (bn_plan_whole_runs(p)) return blocks;
+    return b.from > 0 ? 0 : blocks / p->blocks_per_entry * p->blocks_per_entry;
+}
+
+/* Blocks [from, to). Whole rows go in one. */
 static void elements(const walk *k, size_t from, size_t to, size_t column, bn_coefficients *c)
 {
     const bn_plan *const p = &k->work->plan;
 
-    for (size_t blocks; from < to; from += blocks) {
+    while (from < to) {
         bn_block b = bn_plan_block(p, from);
-        blocks = b.from > 0              ? 0
-                 : bn_plan_whole_runs(p) ? to - from
-                                         : (to - from) / p->blocks_per_entry * p->blocks_per_entry;
-        if (blocks > 0)
-            b = (bn_block){.row = b.row, .rows = bn_plan_block(p, from + blocks).row - b.row, .run = p->run};
-        else
-            blocks = 1;
+        const size_t whole = blocks_of_whole_rows(p, b, to - from);
+        if (whole > 0) {
+            b.rows = bn_plan_block(p, from + whole).row - b.row;
+            b.run = p->run;
+        }
         c->run = b.run;
         k->operation->elements(k->work, b, column, c);
+        from += whole > 0 ? whole : 1;
     }
 }
 
