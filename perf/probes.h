@@ -26,7 +26,7 @@ typedef enum probe_kind {
     PROBE_TRIAD,        /* read x and dy, write dx, ordinary stores */
     PROBE_TRIAD_STREAM, /* the same, non-temporal stores */
     PROBE_COPY_TWO,     /* the same by two string copies: where the three arrays fill the first cache to the last line,
-                           faster than the sum */
+                           faster than a triad */
     PROBE_MEMCPY,       /* the C library's memcpy, x to y, or x and then dy to dx: the others have to be as fast */
     PROBES
 } probe_kind;

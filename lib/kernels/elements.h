@@ -329,8 +329,8 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
     return a;
 }
 
-/* Rows of values with a factor each, side by side. Only whole cache lines pass the cache by: they begin at the same
- * place in each of these rows. */
+/* Rows of values with a factor each, side by side. Only whole cache lines pass the cache by, and these have to begin at
+ * the same place of each row. */
 BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, later l,
                            int how)
 {
@@ -381,7 +381,7 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 
 /* ---- a tile ---- */
 
-/* Rows from one to the next that lies in cache lines as it does. */
+/* How many rows further on one begins at the same place of a cache line. */
 BN_INLINE size_t rows_to_line(size_t stride)
 {
     size_t rows = 1;
@@ -418,12 +418,14 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
     }
 }
 
-/* Runs that are whole follow each other in a row. */
+/* Runs that are whole follow each other in a row; after a part comes that of the next feature. */
 BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, int how)
 {
-    const size_t runs = c->run == c->pitch ? c->columns : 1, values = runs * c->run;
+    const bool whole = c->run == c->pitch;
+    const size_t runs = whole ? c->columns : 1, values = runs * c->run;
     const int cache = far ? FIRST : NOWHERE;
-    const later l = {cache, lead_of(values, s.x, AHEAD), lead_of(values, s.dy, AHEAD)};
+    const later l = {cache, lead_of(values, whole ? s.x : c->pitch, AHEAD),
+                     lead_of(values, whole ? s.dy : c->pitch, AHEAD)};
 
     for (size_t r = 0; r < rows; r++)
         for (size_t f = 0; f < c->columns; f += runs) pass_runs(c, moved_to(a, s, r, f * c->pitch), f, runs, l, how);

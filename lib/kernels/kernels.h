@@ -29,8 +29,7 @@ enum {
  * first pitch is S, and a run is all of it, or a part of a large image. */
 typedef struct bn_tile {
     size_t rows, columns, run, pitch;
-    size_t from;  /* of a part, its place in the run: rows is 1 then, and it is read from part to part, then on to
-                     the next row */
+    size_t from;  /* of a part, its place in the run; rows is 1 then */
     size_t lanes; /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
     bool far;     /* the arrays are beyond the last cache */
 } bn_tile;

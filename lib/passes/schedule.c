@@ -12,7 +12,7 @@ enum {
     THREAD_VALUES = 64 << 10, /* values to read and write before a thread has paid */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
     LAST_CACHE = 32 << 20,    /* bytes of the largest last cache that a few cores share */
-    OF_SOCKET = 24 << 20,     /* that are counted on of one which dozens do, see beyond_cache */
+    OF_SOCKET = 24 << 20,     /* that are counted on of larger ones, which dozens share, see beyond_cache */
     LINE = 64                 /* a cache line, which no two threads should write */
 };
 
@@ -106,7 +106,7 @@ static size_t owners(const bn_plan *p, size_t value, size_t threads)
  * Where there is one trip, nothing was gained there (Zen 3). The 300 MB of a socket are not for one program: on 2
  * of its cores calls whose arrays have 34 to 160 MB take 0.46 to 0.8 of the time where they are not counted on, and 0.7
  * to 0.87 together with a reading of the output. From 16 MB on, x and y, calls by themselves take 0.6 to 0.65 of the
- * time there, with that reading 0.9 to 1.14; at 12 MB as much more with it as less without. The cores' own caches add
+ * time there, with that reading 0.9 to 1.14; at 12 to 15 MB 0.7 to 0.76 and 1.2 to 1.35. The cores' own caches add
  * to the last one: an output of 17 MB stays in those of 16 cores, of 2 MB each, and reading it costs nothing (Xeon of
  * family 6, model 207). */
 static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
@@ -132,7 +132,7 @@ static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads
     return bn_core_cache() / 4 * 3 / (feature_bytes(p, value, reads) + 1);
 }
 
-/* Where these are less than a piece, and its share of the last cache holds more, as many as make one. */
+/* Or, where those are less than a piece, and its share of the last cache holds more, as many as make one. */
 static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, size_t threads)
 {
     const size_t own = features_in_own_cache(p, value, reads), piece = divide_up(PIECE, p->run * value);
@@ -163,9 +163,9 @@ static size_t widest_strip(const bn_plan *p, size_t value, size_t reads, size_t 
  * fast. From a socket's last cache they come no faster than from memory: 1024 x 4096 is 1.2 times as fast uncut. */
 static bool worth_residing(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
 {
-    const bool own = p->run == 1 && is_of_socket();
-    const size_t fit =
-        least(own ? features_in_own_cache(p, value, reads) : features_in_cache(p, value, reads, threads), p->columns);
+    const bool only_own = p->run == 1 && is_of_socket();
+    const size_t fit = least(
+        only_own ? features_in_own_cache(p, value, reads) : features_in_cache(p, value, reads, threads), p->columns);
     const size_t piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
 
     if (p->lanes > 1 || fit == 0 || (fit < p->columns && fit * p->run * value < piece)) return false;
