@@ -388,11 +388,11 @@ BN_INLINE void hand_over(int what, vd *part_s, vd *part_q, double *s, double *q)
     }
 }
 
-/* From a run to the one that is read after it, or, of parts, which are read feature by feature, to the next part of the
+/* From a run to the one to fetch after it. Of parts, which are read feature by feature, that is the next part of the
  * same feature: while the parts of all are few bytes, it stays in cache until it is read, and nothing is fetched that
- * another strip has. Where that was done for all, 56 x 56 took 1.15 times as long, with parts of 32 features 0.92 to
- * 0.95; where what was fetched past an image was the next feature's, 56 x 56 backwards 1.15 to 1.3 (Xeon of family 6,
- * model 207). */
+ * another strip has. Else it is the next feature's. With that for all, 56 x 56 forward took 1.1 times as long, with the
+ * first for all, parts of 32 features backward 1.05 to 1.08; without fetching, 56 x 56 backward 1.05 to 1.15 (Xeon of
+ * family 6, model 207). */
 BN_INLINE size_t next_run(const bn_tile *t, size_t stride)
 {
     if (t->run < t->pitch && t->columns * t->run * sizeof(stored) > NEXT_BLOCK) return t->pitch;

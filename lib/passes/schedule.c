@@ -106,7 +106,7 @@ static size_t owners(const bn_plan *p, size_t value, size_t threads)
  * Where there is one trip, nothing was gained there (Zen 3). The 300 MB of a socket are not for one program: on 2
  * of its cores calls whose arrays have 34 to 160 MB take 0.46 to 0.8 of the time where they are not counted on, and 0.7
  * to 0.87 together with a reading of the output. From 16 MB on, x and y, calls by themselves take 0.6 to 0.65 of the
- * time there, with that reading 0.9 to 1.14; at 12 to 15 MB 0.7 to 0.76 and 1.2 to 1.35. The cores' own caches add
+ * time there, with that reading 0.9 to 1.14; at 12 to 15 MB 0.72 to 0.97 and 1.2 to 1.35. The cores' own caches add
  * to the last one: an output of 17 MB stays in those of 16 cores, of 2 MB each, and reading it costs nothing (Xeon of
  * family 6, model 207). */
 static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
@@ -160,7 +160,8 @@ static size_t widest_strip(const bn_plan *p, size_t value, size_t reads, size_t 
 /* Channels first, all values of a feature are visited at small cost: a feature stays in the core's own cache, or in its
  * share of the last one, unless there are so few that threads would wait for each other longer than for memory. Rows of
  * channels last are cut where strips of a page save a trip to memory: with 700 and 1000 of them, 1.05 to 1.3 times as
- * fast. From a socket's last cache they come no faster than from memory: 1024 x 4096 is 1.2 times as fast uncut. */
+ * fast. From a socket's last cache they come no faster than from memory: forward training of 1024 x 4096 is 1.2 times
+ * as fast uncut. */
 static bool worth_residing(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
 {
     const bool only_own = p->run == 1 && is_of_socket();
