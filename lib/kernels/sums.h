@@ -253,12 +253,17 @@ BN_INLINE void add_more_sums(int what, size_t n, double *restrict s, double *res
     for (size_t i = 0; i < n; i++) add_sums(what, s + i, q + i, other_s[i], other_q[i]);
 }
 
-/* n rows of columns, the second half onto the first until one is left; of an odd number the one in the middle waits. */
-BN_INLINE void fold(int what, double *s, double *q, size_t n, size_t columns)
+/* Of each group n rows of columns, the second half onto the first until one is left; of an odd number the one in the
+ * middle waits. Step by step for all groups: a load that lies across the two stores before it would wait for them. */
+BN_INLINE void fold(int what, double *s, double *q, size_t groups, size_t n, size_t columns)
 {
+    const size_t group = n * columns;
+
     for (size_t half; n > 1; n = half) {
         half = (n + 1) / 2;
-        add_more_sums(what, (n - half) * columns, s, q, s + half * columns, q + half * columns);
+        const size_t other = half * columns, values = (n - half) * columns;
+        for (size_t i = 0; i < groups * group; i += group)
+            add_more_sums(what, values, s + i, q + i, s + i + other, q + i + other);
     }
 }
 
@@ -269,16 +274,10 @@ BN_INLINE void fold_lanes(int what, double *s, double *q)
     for (size_t half = BN_LANES / 2; half > 0; half /= 2) add_more_sums(what, half, s, q, s + half, q + half);
 }
 
-/* The same of the runs of features, one value a row. Step by step for all of them: a load that lies across the two
- * stores before it would wait for them. */
 BN_INLINE void fold_runs(int what, double *s, double *q, size_t columns, size_t run)
 {
     if (run == 1) return;
-    for (size_t half, n = run; n > 1; n = half) {
-        half = (n + 1) / 2;
-        for (size_t i = 0; i < columns * run; i += run)
-            add_more_sums(what, n - half, s + i, q + i, s + i + half, q + i + half);
-    }
+    fold(what, s, q, columns, run, 1);
     for (size_t c = 0; c < columns; c++) {
         s[c] = s[c * run];
         q[c] = q[c * run];
@@ -308,7 +307,7 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
         add_block(what, a, t->rows, columns, t->far, pivot, s, q);
     } else {
         add_lanes(what, a, t->rows, columns, t->lanes, pivot, s, q);
-        fold(what, s, q, t->lanes, columns);
+        fold(what, s, q, 1, t->lanes, columns);
     }
     fold_runs(what, s, q, t->columns, t->run);
 }
