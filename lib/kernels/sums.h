@@ -254,16 +254,21 @@ BN_INLINE void add_more_sums(int what, size_t n, double *restrict s, double *res
 }
 
 /* Of each group n rows of columns, the second half onto the first until one is left; of an odd number the one in the
- * middle waits. Step by step for all groups: a load that lies across the two stores before it would wait for them. */
+ * middle waits. Step by step for all groups: a load that lies across the two stores before it would wait for them. The
+ * last few values go one by one, each of all groups: one image of 7 x 7 and 2048 channels takes 0.9 of the time (Xeon of
+ * family 6, model 207). */
 BN_INLINE void fold(int what, double *s, double *q, size_t groups, size_t n, size_t columns)
 {
-    const size_t group = n * columns;
+    enum { FEW = 4 };
+    const size_t group = n * columns, end = groups * group;
 
     for (size_t half; n > 1; n = half) {
         half = (n + 1) / 2;
         const size_t other = half * columns, values = (n - half) * columns;
-        for (size_t i = 0; i < groups * group; i += group)
+        for (size_t i = 0; values > FEW && i < end; i += group)
             add_more_sums(what, values, s + i, q + i, s + i + other, q + i + other);
+        for (size_t first = 0; values <= FEW && first < values; first++)
+            for (size_t i = first; i < end; i += group) add_sums(what, s + i, q + i, s[i + other], q[i + other]);
     }
 }
 
