@@ -255,8 +255,8 @@ BN_INLINE void add_more_sums(int what, size_t n, double *restrict s, double *res
 
 /* Of each group n rows of columns, the second half onto the first until one is left; of an odd number the one in the
  * middle waits. Step by step for all groups: a load that lies across the two stores before it would wait for them. The
- * last few values go one by one, each of all groups: one image of 7 x 7 and 2048 channels takes 0.9 of the time (Xeon of
- * family 6, model 207). */
+ * last few values go one by one, each of all groups: one image of 7 x 7 and 2048 channels takes 0.9 of the time (Xeon
+ * of family 6, model 207). */
 BN_INLINE void fold(int what, double *s, double *q, size_t groups, size_t n, size_t columns)
 {
     enum { FEW = 4 };

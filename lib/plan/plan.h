@@ -20,7 +20,7 @@ enum {
     BN_LONG_BLOCK = 3072,  /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
     BN_CHUNK_VALUES = 128, /* a stored node costs 16 bytes a feature: 3.1 % of 128 floats, */
     BN_CHUNK_BYTES = 512,  /* or of 256 values of 16 bits */
-    BN_WORTH = 42 << 10,   /* values of x from which on a second thread may be worth it */
+    BN_WORTH = 32 << 10,   /* values of x from which on a second thread may be worth it */
     BN_HALVED = 1024,      /* features, at most, of two blocks that are two chunks */
     BN_ROOM = 65472,       /* bytes of nodes, and 1/25 of x, are allowed: with what aligning them takes, 64 KB */
     BN_CHUNKS = 512        /* merging chunks must stay cheap beside reading them */
