@@ -105,7 +105,7 @@ static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bn
     if (s != BNORM_OK) return s;
 
     *w = bn_work_make(d, b);
-    const size_t scratch = bn_scratch_bytes(bn_schedule_room(&w->plan, w->value));
+    const size_t scratch = bn_scratch_bytes(bn_schedule_room_most(&w->plan, w->value));
     if (!part && call == TRAINING && w->plan.values == 1) return BNORM_ONE_VALUE;
     if (arrays_overlap(call, w, part ? 0 : scratch)) return BNORM_OVERLAP;
     if (call == BACKWARD && w->plan.values > 0 && b->y == b->x) return BNORM_X_OVERWRITTEN;
@@ -166,7 +166,7 @@ bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes)
     const bnorm_status s = bn_check_description(desc, false, &d);
     if (s != BNORM_OK) return s;
     const bn_work w = bn_work_make(&d, NULL);
-    *bytes = bn_scratch_bytes(bn_schedule_room(&w.plan, w.value));
+    *bytes = bn_scratch_bytes(bn_schedule_room_most(&w.plan, w.value));
     return BNORM_OK;
 }
 

@@ -138,6 +138,28 @@ CASE(memory, workspace_size)
             }
 }
 
+/* What is enough for a batch is enough for a smaller one: the last of an epoch. */
+CASE(memory, workspace_size_of_smaller_batches)
+{
+    static const size_t features[] = {1, 3, 64, 125, 512, 1000, 1024, 1025, 4095, 4096, 8192},
+                        pixels[] = {1, 2, 49, 64, 65, 3136};
+    for (int t = 0; t < TYPES; t++)
+        for (int l = 0; l < LAYOUTS; l++)
+            for (size_t f = 0; f < sizeof features / sizeof *features; f++)
+                for (size_t s = 0; s < sizeof pixels / sizeof *pixels; s++) {
+                    size_t before = 0;
+                    for (size_t batch = 0; batch < 3000; batch += 1 + batch / 700) {
+                        const bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], batch, features[f], pixels[s]);
+                        size_t bytes = 0;
+                        const bnorm_status status = bnorm_workspace_size(&d, &bytes);
+                        CHECK(status == BNORM_OK && bytes >= before,
+                              "%zu x %zu x %zu %s, layout %d: %zu bytes, before %zu", batch, features[f], pixels[s],
+                              type_name(all_types[t]), l, bytes, before);
+                        before = bytes;
+                    }
+                }
+}
+
 /* ---- stack ------------------------------------------------------------------------------------------------------- */
 
 /* Sanitizers give frames room of their own. */

@@ -386,7 +386,8 @@ BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const b
 
 /* ---- 9. Sizes ---------------------------------------------------------------------------------------------------- */
 
-/* Scratch in bytes that is enough for each of the three calls with this description and any number of threads. */
+/* Scratch in bytes that is enough for each of the three calls with this description, any number of threads, and any
+ * smaller batch: the size for the largest batch serves all. At most 4 % of x and 64 KB. */
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
 
 /* Batch entries in one block, a power of two that does not depend on the batch. Sums are taken by blocks, and blocks

@@ -22,6 +22,7 @@ enum {
 _Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "with three arrays two threads may be worth it from there on");
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
@@ -31,13 +32,15 @@ static size_t last_cache(void) { return is_of_socket() ? OF_SOCKET : bn_last_lev
 size_t bn_computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
 size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / bn_computed(value); }
 
+/* Few rows, so long that threads can own columns. */
+static bool few_long_rows(const bn_plan *p, size_t value)
+{
+    return p->run == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW;
+}
+
 /* Whether the shape is walked by resident strips whatever the caches are. Those of this machine may make others
  * resident. */
-static bool without_nodes(const bn_plan *p, size_t value)
-{
-    return p->chunks <= 1 ||
-           (p->run == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW);
-}
+static bool without_nodes(const bn_plan *p, size_t value) { return p->chunks <= 1 || few_long_rows(p, value); }
 
 /* A node and the tables of a matrix, from a cache line on. */
 static size_t room_to_cross(const bn_plan *p, size_t value)
@@ -45,14 +48,17 @@ static size_t room_to_cross(const bn_plan *p, size_t value)
     return 2 * sizeof(double) * p->columns + LINE + divide_up(p->columns, bn_strip_values(value)) * BN_SET_BYTES;
 }
 
+/* Whether a matrix of so many rows or fewer may be crossed, see below. */
+static bool fewer_may_cross(const bn_plan *p, size_t value)
+{
+    return p->run == 1 && p->lanes == 1 && p->columns * value < RESIDENT_ROW && p->values * p->columns >= BN_WORTH &&
+           room_to_cross(p, value) <= bn_plan_room(p, value);
+}
+
 /* Matrices whose rows are too few to be shared out for sums, and too short for threads to own columns: columns are
  * shared out for sums, and rows for elements. On two threads 64 x 1024 takes 0.7 to 0.9 of the time of one, 100 x 1000
  * 0.75 (Zen 3). */
-static bool may_cross(const bn_plan *p, size_t value)
-{
-    return p->run == 1 && p->lanes == 1 && p->rows <= CROSSED_ROWS && p->columns * value < RESIDENT_ROW &&
-           p->values * p->columns >= BN_WORTH && room_to_cross(p, value) <= bn_plan_room(p, value);
-}
+static bool may_cross(const bn_plan *p, size_t value) { return p->rows <= CROSSED_ROWS && fewer_may_cross(p, value); }
 
 /* Whether chunks share rows out as evenly as they can be. */
 static bool even_in_chunks(const bn_plan *p, size_t threads)
@@ -85,7 +91,15 @@ size_t bn_schedule_nodes(const bn_plan *p, size_t value)
 size_t bn_schedule_room(const bn_plan *p, size_t value)
 {
     const size_t nodes = bn_schedule_nodes(p, value), crossed = may_cross(p, value) ? room_to_cross(p, value) : 0;
-    return nodes > crossed ? nodes : crossed;
+    return larger(nodes, crossed);
+}
+
+size_t bn_schedule_room_most(const bn_plan *p, size_t value)
+{
+    const size_t chunks = few_long_rows(p, value) ? 1 : bn_plan_chunks_most(p, value);
+    const size_t nodes = chunks > 1 ? chunks * 2 * sizeof(double) * p->columns : 0;
+    const size_t crossed = fewer_may_cross(p, value) ? room_to_cross(p, value) : 0;
+    return least(larger(nodes, crossed), bn_plan_room(p, value));
 }
 
 /* Small work does not even ask how many threads there are. */

@@ -41,6 +41,9 @@ size_t bn_strip_values(size_t value);
 size_t bn_schedule_nodes(const bn_plan *plan, size_t value);
 size_t bn_schedule_room(const bn_plan *plan, size_t value);
 
+/* The latter of this batch, or of any smaller one, at most. */
+size_t bn_schedule_room_most(const bn_plan *plan, size_t value);
+
 typedef struct bn_trips {
     bool sums, elements; /* which there are; elements reads what sums has read, and writes one array */
     size_t reads;        /* arrays of the size of x */

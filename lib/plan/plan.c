@@ -49,6 +49,14 @@ static void cut_into_blocks(bn_plan *p, size_t batch, size_t spatial)
 
 size_t bn_plan_room(const bn_plan *p, size_t value) { return BN_ROOM + p->values * p->columns * value / 25; }
 
+/* Blocks whose values are worth a node. */
+static size_t worth_a_node(const bn_plan *p, size_t value)
+{
+    const size_t in_chunk = value * BN_CHUNK_VALUES < BN_CHUNK_BYTES ? BN_CHUNK_BYTES / value : BN_CHUNK_VALUES;
+    const size_t in_block = p->block_rows * p->block_run;
+    return in_block > 0 ? at_least_power_of_two(divide_up(in_chunk, in_block)) : 1;
+}
+
 /* Two blocks of few features become a chunk each, so that two threads can share them. No bit changes by it. */
 static bool is_two_halves(const bn_plan *p)
 {
@@ -66,17 +74,22 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
     while (p.run > 0 && p.lanes * features * p.run < BN_WIDE) p.lanes *= 2;
     cut_into_blocks(&p, batch, spatial);
 
-    const size_t in_chunk = value * BN_CHUNK_VALUES < BN_CHUNK_BYTES ? BN_CHUNK_BYTES / value : BN_CHUNK_VALUES;
-    const size_t in_block = p.block_rows * p.block_run;
-    const size_t by_size = in_block > 0 && !is_two_halves(&p) ? divide_up(in_chunk, in_block) : 1;
-    const size_t by_number = divide_up(p.blocks, BN_CHUNKS);
-    p.chunk_blocks = at_least_power_of_two(by_size > by_number ? by_size : by_number);
+    const size_t by_size = is_two_halves(&p) ? 1 : worth_a_node(&p, value);
+    const size_t by_number = at_least_power_of_two(divide_up(p.blocks, BN_CHUNKS));
+    p.chunk_blocks = by_size > by_number ? by_size : by_number;
     p.chunks = divide_up(p.blocks, p.chunk_blocks);
     while (p.chunks > 1 && 2 * sizeof(double) * features * p.chunks > bn_plan_room(&p, value)) { /* few full ones */
         p.chunk_blocks *= 2;
         p.chunks = divide_up(p.blocks, p.chunk_blocks);
     }
     return p;
+}
+
+size_t bn_plan_chunks_most(const bn_plan *p, size_t value)
+{
+    if (p->blocks <= 1) return p->blocks; /* small calls do without the divisions */
+    const size_t by_size = divide_up(p->blocks, worth_a_node(p, value)), halves = p->columns <= BN_HALVED ? 2 : 1;
+    return least(by_size > halves ? by_size : halves, BN_CHUNKS);
 }
 
 bn_plan bn_plan_node(const bn_plan *whole, size_t from, size_t to)

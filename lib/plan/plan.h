@@ -48,6 +48,9 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
 /* Bytes that nodes, or what else a walk needs, may have. */
 size_t bn_plan_room(const bn_plan *plan, size_t value);
 
+/* Chunks of this batch, or of any smaller one, at most. */
+size_t bn_plan_chunks_most(const bn_plan *plan, size_t value);
+
 /* The plan of an aligned node: blocks [from, to) of a plan, numbered from 0, where they stand in its arrays. */
 bn_plan bn_plan_node(const bn_plan *plan, size_t from, size_t to);
 
