@@ -151,7 +151,8 @@ static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t fea
  * mean comes with invstd and running_mean with running_var: one alone is BNORM_NULL. With batch 0 any may be NULL.
  * Before the first training call fill running_mean and running_var: 0 and 1 as in the layer, or anything if that call
  * has update_rate 1.
- * What a call does not use is not looked at (but see backward with y == x, below).
+ * Arrays that a call does not use are not looked at (but see backward with y == x, below); the description is checked
+ * as a whole by every call. What running_var holds is not checked: a negative one gives NaN where it outweighs eps.
  *
  * Overlap is judged by elements: a written array may share no element with any other array of the call. Disjoint
  * slices of one buffer are legal. Two exceptions: y == x, and dx == dy, each with equal strides (y_stride 0 is dense,
@@ -220,14 +221,21 @@ BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bno
  *
  *     dbeta[c] = sum(dy)    dgamma[c] = sum(dy * xhat)    dx = gamma * invstd * (dy - dbeta / M - xhat * dgamma / M)
  *
- * dbeta and dgamma are written, not added to. dx may be dy. There is no backward of inference.
+ * dbeta and dgamma are written, not added to. dx may be dy, or the memory of y.
+ *
+ * Of inference, for frozen layers, there is no such call: dx = gamma * invstd * dy is bnorm_normalise with x = dy,
+ * mean 0, invstd = 1 / sqrt(running_var + eps) and beta NULL; dbeta and dgamma are bnorm_gradient_sums with the running
+ * mean.
+ *
  * Trips over memory: read x and dy, write dx, and read x and dy again where they did not stay in the cache. */
 BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* ---- 7. A layer that owns its arrays ----------------------------------------------------------------------------- */
 
 /* gamma 1, beta 0, running mean 0, running variance 1, saved statistics and gradients. One layer serves one thread at
- * a time; different layers may be used at the same time.
+ * a time; different layers may be used at the same time. It keeps a workspace, which grows with the largest batch seen;
+ * calls on batches no larger allocate nothing. Its options are those of the description for good: where update_rate or
+ * eps change from call to call, use the plain calls, with the layer's arrays or others.
  *
  *     bnorm_desc d = bnorm_matrix(BNORM_F32, 0, C);              // the batch comes with each call
  *     bnorm_layer *l;
