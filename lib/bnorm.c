@@ -33,14 +33,14 @@ static bool statistics_missing(call call, const bnorm_buffers *b)
 
 static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
 {
-    const bnorm_desc *const d = w->desc;
+    const bnorm_desc *const d = &w->desc;
     const bnorm_buffers *const b = w->buffers;
     const size_t rows = w->plan.values > 0 ? w->plan.rows : 0, size = w->value, width = bn_row_values(d) * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
     const size_t used = b->workspace_size < scratch ? b->workspace_size : scratch;
     bn_arrays a;
 
-    a.count = 0; /* not all of it: at the door of the smallest calls that is to be seen */
+    a.count = 0; /* clearing the rest would show in the smallest calls */
     if (call == TRAINING || call == INFERENCE) bn_arrays_add(&a, b->y, rows, d->y_stride * size, width);
     if (call == TRAINING) {
         bn_arrays_add(&a, b->mean, 1, doubles, doubles);
@@ -86,14 +86,13 @@ static void pass(call call, const bn_work *w)
 static void pass_empty(call call, const bn_work *w)
 {
     if (call != BACKWARD) return;
-    if (w->buffers->dgamma) memset(w->buffers->dgamma, 0, w->desc->features * w->param);
-    if (w->buffers->dbeta) memset(w->buffers->dbeta, 0, w->desc->features * w->param);
+    if (w->buffers->dgamma) memset(w->buffers->dgamma, 0, w->desc.features * w->param);
+    if (w->buffers->dbeta) memset(w->buffers->dbeta, 0, w->desc.features * w->param);
 }
 
 /* Everything that can be wrong with a call. part: it is a part of a batch, which may have one value or none beside
  * statistics that are the whole batch's; it needs no workspace. */
-static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bnorm_buffers *b, bnorm_desc *d,
-                          bn_work *w)
+static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bnorm_buffers *b, bn_work *w)
 {
     if (!desc || !b) return BNORM_NULL;
     const bool empty = desc->batch == 0 || desc->spatial == 0;
@@ -101,10 +100,9 @@ static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bn
     if (empty && part && statistics_missing(call, b)) return BNORM_NULL;
 
     const bool unsupported = call == BACKWARD ? b->dresidual : b->residual;
-    const bnorm_status s = bn_check_description(desc, unsupported, d);
+    const bnorm_status s = bn_work_make(desc, unsupported, b, w);
     if (s != BNORM_OK) return s;
 
-    *w = bn_work_make(d, b);
     const size_t scratch = bn_scratch_bytes(bn_schedule_room_most(&w->plan, w->value));
     if (!part && call == TRAINING && w->plan.values == 1) return BNORM_ONE_VALUE;
     if (arrays_overlap(call, w, part ? 0 : scratch)) return BNORM_OVERLAP;
@@ -115,9 +113,8 @@ static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bn
 
 static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *b)
 {
-    bnorm_desc d;
     bn_work w;
-    const bnorm_status s = check(call, false, desc, b, &d, &w);
+    const bnorm_status s = check(call, false, desc, b, &w);
     if (s != BNORM_OK) return s;
     if (w.plan.values == 0) {
         pass_empty(call, &w);
@@ -142,9 +139,8 @@ bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *b) { re
 
 static bnorm_status check_part(call call, const bnorm_desc *desc, const bnorm_buffers *b)
 {
-    bnorm_desc d;
     bn_work w;
-    return check(call, true, desc, b, &d, &w);
+    return check(call, true, desc, b, &w);
 }
 
 bnorm_status bnorm_check_training_part(const bnorm_desc *desc, const bnorm_buffers *b)
@@ -161,23 +157,21 @@ bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const bnorm_buffe
 
 bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes)
 {
-    bnorm_desc d;
+    bn_work w;
     if (!desc || !bytes) return BNORM_NULL;
-    const bnorm_status s = bn_check_description(desc, false, &d);
+    const bnorm_status s = bn_work_make(desc, false, NULL, &w);
     if (s != BNORM_OK) return s;
-    const bn_work w = bn_work_make(&d, NULL);
     *bytes = bn_scratch_bytes(bn_schedule_room_most(&w.plan, w.value));
     return BNORM_OK;
 }
 
 bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows)
 {
-    bnorm_desc d;
+    bn_work w;
     if (!desc || !rows) return BNORM_NULL;
-    const bnorm_status s = bn_check_description(desc, false, &d);
-    if (s != BNORM_OK) return s;
-    *rows = bn_work_make(&d, NULL).plan.block_entries;
-    return BNORM_OK;
+    const bnorm_status s = bn_work_make(desc, false, NULL, &w);
+    if (s == BNORM_OK) *rows = w.plan.block_entries;
+    return s;
 }
 
 #define NAME(status) [status] = #status

@@ -87,7 +87,27 @@ static bool below_0(double v)
 
 static bool in_range(int value, int last) { return value >= 0 && value <= last; }
 
-bnorm_status bn_check_description(const bnorm_desc *d, bool unsupported_arrays, bnorm_desc *r)
+bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b)
+{
+    return a->dtype == b->dtype && a->layout == b->layout && a->features == b->features && a->spatial == b->spatial;
+}
+
+/* ---- work ---- */
+
+/* From its description. */
+static void make(bn_work *w, const bnorm_buffers *b)
+{
+    const bnorm_desc *const d = &w->desc;
+    w->buffers = b;
+    w->kernels = bn_kernels_in_use(d->dtype);
+    w->value = value_bytes[d->dtype];
+    w->param = param_bytes(d->dtype);
+    w->plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, w->value);
+    w->total = w->plan.values;
+    w->nodes = w->node = NULL;
+}
+
+bnorm_status bn_work_make(const bnorm_desc *d, bool unsupported_arrays, const bnorm_buffers *b, bn_work *w)
 {
     if (d->abi != BNORM_ABI) return BNORM_UNKNOWN_ABI;
     if (!bn_isa_in_use()) return BNORM_UNKNOWN_ISA;
@@ -97,34 +117,14 @@ bnorm_status bn_check_description(const bnorm_desc *d, bool unsupported_arrays, 
     if (d->activation != BNORM_IDENTITY || unsupported_arrays) return BNORM_UNSUPPORTED;
     if (d->features == 0) return BNORM_NO_FEATURES;
     if (overflows(d)) return BNORM_OVERFLOW;
-    *r = resolved(d);
-    if (arrays_overflow(r)) return BNORM_OVERFLOW;
-    if (bad_stride(r)) return BNORM_BAD_STRIDE;
+    w->desc = resolved(d);
+    if (arrays_overflow(&w->desc)) return BNORM_OVERFLOW;
+    make(w, b);
+    if (bad_stride(&w->desc)) return BNORM_BAD_STRIDE;
     if (below_0(d->eps) || !isfinite(d->eps)) return BNORM_BAD_EPS;
     if (below_0(d->update_rate) || !(d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
     if (d->threads < 0) return BNORM_BAD_THREADS;
     return BNORM_OK;
-}
-
-bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b)
-{
-    return a->dtype == b->dtype && a->layout == b->layout && a->features == b->features && a->spatial == b->spatial;
-}
-
-/* ---- work ---- */
-
-bn_work bn_work_make(const bnorm_desc *d, const bnorm_buffers *b)
-{
-    const size_t value = value_bytes[d->dtype];
-    const bool first = d->layout == BNORM_CHANNELS_FIRST;
-    bn_work w = {.desc = d,
-                 .buffers = b,
-                 .kernels = bn_kernels_in_use(d->dtype),
-                 .plan = bn_plan_make(first, d->batch, d->features, d->spatial, value),
-                 .value = value,
-                 .param = param_bytes(d->dtype)};
-    w.total = w.plan.values;
-    return w;
 }
 
 size_t bn_scratch_bytes(size_t room) { return room + SCRATCH_ALIGNMENT; }

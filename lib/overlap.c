@@ -37,7 +37,8 @@ static bool share_by_walking(bn_span a, bn_span b)
     return false;
 }
 
-/* Of two that are not empty and whose ends leave it open. */
+/* Of two that are not empty and whose ends leave it open. One row may be as wide as PTRDIFF_MAX, which share_alike's
+ * signed sums do not bear. */
 static bool share(bn_span a, bn_span b)
 {
     if (a.rows == 1 || b.rows == 1 || a.stride != b.stride) return share_by_walking(a, b);

@@ -12,12 +12,6 @@ struct bnorm_gradient_sums {
     bn_sums s;
 };
 
-/* Where the parameter of a column is; NULL without parameters. */
-static void *parameter(const bn_sums *s, void *parameters, size_t column)
-{
-    return parameters ? (char *)parameters + column * s->param : NULL;
-}
-
 /* Two arrays that are written, and one that is read, or NULL; each of one element a feature. */
 static bool share(const bn_sums *s, size_t size, const void *a, const void *b, const void *read, size_t read_size)
 {
@@ -78,8 +72,9 @@ static void update(const bn_sums *s, size_t column, size_t columns, const double
     const size_t values = s->forest.values;
     const double divisor = (double)(s->desc.biased_running_var ? values : values - 1);
     if (s->desc.update_rate == 0) return; /* asked here, where no control word makes 0 of more */
-    s->kernels->update(columns, s->desc.update_rate, divisor, mean, m2, parameter(s, to->running_mean, column),
-                       parameter(s, to->running_var, column));
+    s->kernels->update(columns, s->desc.update_rate, divisor, mean, m2,
+                       bn_from_column(to->running_mean, column, s->param),
+                       bn_from_column(to->running_var, column, s->param));
 }
 
 bnorm_status bnorm_moments_commit(const bnorm_moments *m, void *running_mean, void *running_var)
@@ -148,7 +143,8 @@ static void parameter_gradients(const bn_sums *s, size_t column, size_t columns,
                                 const double *sum_dy_d, const bnorm_buffers *to)
 {
     s->kernels->parameter_gradients(columns, to->invstd ? to->invstd + column : NULL, sum_dy, sum_dy_d,
-                                    parameter(s, to->dgamma, column), parameter(s, to->dbeta, column));
+                                    bn_from_column(to->dgamma, column, s->param),
+                                    bn_from_column(to->dbeta, column, s->param));
 }
 
 bnorm_status bnorm_gradient_sums_finish(const bnorm_gradient_sums *g, const double *invstd, void *dgamma, void *dbeta)
@@ -200,7 +196,7 @@ size_t bnorm_gradient_sums_next_block(const bnorm_gradient_sums *g) { return g ?
 static bool written_shares(const bn_work *w, const void *written, size_t stride, const void *same, size_t same_stride,
                            const void *x, const void *beta)
 {
-    const bnorm_desc *const d = w->desc;
+    const bnorm_desc *const d = &w->desc;
     const bnorm_buffers *const b = w->buffers;
     const size_t rows = w->plan.values > 0 ? w->plan.rows : 0, width = bn_row_values(d) * w->value;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
@@ -218,14 +214,13 @@ static bool written_shares(const bn_work *w, const void *written, size_t stride,
 
 bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
 {
-    bnorm_desc d;
+    bn_work w;
     if (!desc || !b) return BNORM_NULL;
     const bool empty = desc->batch == 0 || desc->spatial == 0;
     if (!empty && (!b->x || !b->y || !b->mean || !b->invstd)) return BNORM_NULL;
-    const bnorm_status status = bn_check_description(desc, b->residual, &d);
+    const bnorm_status status = bn_work_make(desc, b->residual, b, &w);
     if (status != BNORM_OK) return status;
-    const bn_work w = bn_work_make(&d, b);
-    if (written_shares(&w, b->y, d.y_stride, b->x, d.x_stride, NULL, b->beta)) return BNORM_OVERLAP;
+    if (written_shares(&w, b->y, w.desc.y_stride, b->x, w.desc.x_stride, NULL, b->beta)) return BNORM_OVERLAP;
     if (!empty) bn_pass_normalise(&w);
     return BNORM_OK;
 }
@@ -241,23 +236,22 @@ static void keep(const bn_sums *s, size_t column, size_t columns, const double *
 
 bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b, const bnorm_gradient_sums *total)
 {
-    bnorm_desc d;
+    bn_work w;
     if (!desc || !b || !total) return BNORM_NULL;
     const bool empty = desc->batch == 0 || desc->spatial == 0;
     if (!empty && (!b->x || !b->dy || !b->dx || !b->mean || !b->invstd)) return BNORM_NULL;
-    const bnorm_status status = bn_check_description(desc, b->dresidual, &d);
+    const bnorm_status status = bn_work_make(desc, b->dresidual, b, &w);
     if (status != BNORM_OK) return status;
-    bn_work w = bn_work_make(&d, b);
     const bn_sums *const s = &total->s;
     w.total = s->forest.values;
-    if (written_shares(&w, b->dx, d.dx_stride, b->dy, d.dy_stride, b->x, NULL)) return BNORM_OVERLAP;
+    if (written_shares(&w, b->dx, w.desc.dx_stride, b->dy, w.desc.dy_stride, b->x, NULL)) return BNORM_OVERLAP;
     if (!empty && b->y == b->x) return BNORM_X_OVERWRITTEN;
-    if (!bn_same_shape(&d, &s->desc) || w.plan.values > w.total) return BNORM_MISMATCH;
+    if (!bn_same_shape(desc, &s->desc) || w.plan.values > w.total) return BNORM_MISMATCH;
     if (empty) return BNORM_OK;
 
     w.node = bn_sums_new_node(s);
     if (!w.node) return BNORM_NO_MEMORY;
-    bn_sums_fold(s, keep, &(bnorm_buffers){.mean = w.node, .invstd = w.node + d.features});
+    bn_sums_fold(s, keep, &(bnorm_buffers){.mean = w.node, .invstd = w.node + desc->features});
     bn_pass_input_gradient(&w);
     free(w.node);
     return BNORM_OK;

@@ -56,7 +56,7 @@ static struct count exchange(const bnorm_desc *d, int ranks, size_t rows, const 
     size_t *const all_rows = room(n * sizeof *all_rows);
     const void **const parts = room(n * sizeof *parts);
     bnorm_status *const statuses = room(n * sizeof *statuses);
-    bn_sums *const wholes = room(n * sizeof *wholes);
+    bn_rank_sums *const wholes = room(n * sizeof *wholes);
     bnorm_moments *expected;
     struct count count = {0};
 

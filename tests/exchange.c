@@ -22,7 +22,7 @@ struct spread {
     unsigned char *all; /* x, then dy */
     double *mean;
     bnorm_status statuses[RANKS_MOST];
-    bn_sums wholes[RANKS_MOST];
+    bn_rank_sums wholes[RANKS_MOST];
 };
 
 static void *room(size_t bytes)
@@ -67,7 +67,7 @@ static void run(struct spread *s, bool backward, watch_mail *watch, void *contex
 }
 
 /* Of either kind. */
-static size_t nodes_bytes(bn_kind kind, bn_sums sums, void *bytes, size_t size)
+static size_t nodes_bytes(bn_kind kind, bn_rank_sums sums, void *bytes, size_t size)
 {
     const bnorm_status s = kind == BN_MOMENTS ? bnorm_moments_write_nodes(sums.moments, bytes, &size)
                                               : bnorm_gradient_sums_write_nodes(sums.gradient_sums, bytes, &size);
@@ -75,7 +75,7 @@ static size_t nodes_bytes(bn_kind kind, bn_sums sums, void *bytes, size_t size)
     return size;
 }
 
-static void destroy(bn_kind kind, bn_sums sums)
+static void destroy(bn_kind kind, bn_rank_sums sums)
 {
     if (kind == BN_MOMENTS)
         bnorm_moments_destroy(sums.moments);
@@ -84,9 +84,9 @@ static void destroy(bn_kind kind, bn_sums sums)
 }
 
 /* All parts one after the other, in one process. */
-static bn_sums in_one_process(const struct spread *s, bn_kind kind)
+static bn_rank_sums in_one_process(const struct spread *s, bn_kind kind)
 {
-    bn_sums sums = {NULL};
+    bn_rank_sums sums = {NULL};
     bnorm_status status = kind == BN_MOMENTS ? bnorm_moments_create(&sums.moments, &s->desc, 0)
                                              : bnorm_gradient_sums_create(&sums.gradient_sums, &s->desc, 0);
     for (int r = 0; r < s->count && status == BNORM_OK; r++)
@@ -110,7 +110,7 @@ static void check_mail(struct mail *mail, void *context)
         return;
     }
     const bn_exchange *const e = mail->from;
-    const bn_sums held[] = {e->whole.tail, e->whole.head, e->part.tail, e->part.head};
+    const bn_rank_sums held[] = {e->whole.tail, e->whole.head, e->part.tail, e->part.head};
     size_t nodes = 0;
     for (size_t i = 0; i < LENGTH(held); i++)
         if (held[i].moments) nodes += nodes_bytes(e->kind, held[i], NULL, 0) / (8 + 16 * c);
@@ -118,7 +118,7 @@ static void check_mail(struct mail *mail, void *context)
           nodes);
 }
 
-static void check_same_sums(const struct spread *s, bn_kind kind, bn_sums got, bn_sums expected)
+static void check_same_sums(const struct spread *s, bn_kind kind, bn_rank_sums got, bn_rank_sums expected)
 {
     const size_t size = nodes_bytes(kind, expected, NULL, 0), bytes = nodes_bytes(kind, got, NULL, 0);
     unsigned char *const both = room(size + bytes);
@@ -132,7 +132,7 @@ static void check_spread(const bnorm_desc *d, int count, bool whole_blocks)
 {
     struct spread s = spread_make(d, count, whole_blocks);
     for (int kind = BN_MOMENTS; kind <= BN_GRADIENT_SUMS; kind++) {
-        const bn_sums expected = in_one_process(&s, (bn_kind)kind);
+        const bn_rank_sums expected = in_one_process(&s, (bn_kind)kind);
         describe("%zu features, %s, channels %s, kind %d, %d ranks, %s", d->features, type_name(d->dtype),
                  layout_name(d->layout), kind, count, whole_blocks ? "whole blocks" : "any parts");
         run(&s, kind == BN_GRADIENT_SUMS, check_mail, &s);
@@ -315,7 +315,7 @@ CASE(exchange, unwanted_counts_do_not_matter)
     const bnorm_desc d = bnorm_matrix(BNORM_F32, 0, 3);
     for (int count = 2; count <= 9; count++) {
         struct spread s = spread_make(&d, count, true);
-        const bn_sums expected = in_one_process(&s, BN_MOMENTS);
+        const bn_rank_sums expected = in_one_process(&s, BN_MOMENTS);
         describe("%d ranks", count);
         run(&s, false, spoil_unwanted_counts, &s);
         for (int r = 0; r < count; r++) {
@@ -338,7 +338,7 @@ CASE(exchange, out_of_memory)
 
     bn_agreement_heard(&a, 0, &a.said, sizeof a.said, BNORM_OK);
     for (int step = 0; step < 3; step++) { /* begins, speaks, hears */
-        bn_sums own = {NULL}, whole;
+        bn_rank_sums own = {NULL}, whole;
         CHECK(bnorm_moments_create(&own.moments, &d, 0) == BNORM_OK, "create");
         CHECK(bnorm_moments_accumulate(own.moments, 2, x) == BNORM_OK, "accumulate");
         describe("step %d", step);

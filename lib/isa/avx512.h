@@ -6,7 +6,6 @@
 #define BN_OWN_WIDEN
 #define BN_OWN_HALF
 #define BN_OWN_PART
-#define BN_OWN_PART16
 #define BN_OWN_WORDS
 #define BN_FROM_MEMORY
 #define BN_OWN_STREAM

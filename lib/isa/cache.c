@@ -17,19 +17,13 @@ static size_t read_size(const char *path)
     return length > 0 ? strtoul(text, NULL, 10) << 10 : 0;
 }
 
-static size_t level(int index)
-{
-    return read_size(index == 3 ? "/sys/devices/system/cpu/cpu0/cache/index3/size"
-                                : "/sys/devices/system/cpu/cpu0/cache/index2/size");
-}
-
 /* Threads that race here learn the same. */
-static size_t known(atomic_size_t *bytes, int index, size_t otherwise)
+static size_t known(atomic_size_t *bytes, const char *path, size_t otherwise)
 {
     size_t n = atomic_load_explicit(bytes, memory_order_relaxed);
 
     if (n == 0) {
-        n = level(index);
+        n = read_size(path);
         if (n == 0) n = otherwise;
         atomic_store_explicit(bytes, n, memory_order_relaxed);
     }
@@ -39,11 +33,11 @@ static size_t known(atomic_size_t *bytes, int index, size_t otherwise)
 size_t bn_core_cache(void)
 {
     static atomic_size_t bytes;
-    return known(&bytes, 2, (size_t)512 << 10);
+    return known(&bytes, "/sys/devices/system/cpu/cpu0/cache/index2/size", (size_t)512 << 10);
 }
 
 size_t bn_last_level_cache(void)
 {
     static atomic_size_t bytes;
-    return known(&bytes, 3, (size_t)32 << 20);
+    return known(&bytes, "/sys/devices/system/cpu/cpu0/cache/index3/size", (size_t)32 << 20);
 }

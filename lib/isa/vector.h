@@ -7,8 +7,7 @@
  *     BN_FUSED       bn_fma(a, b, c) is one instruction
  *     BN_OWN_WIDEN   vd_of_vh, vu_of_vs, vuh_of_vsh, vs_of_vu: gcc 12 converts in halves
  *     BN_OWN_HALF    vf_of_half, vh_of_half, half_of_vf
- *     BN_OWN_PART    vf_load_part, vf_store_part, vd_load_part, vd_store_part, vh_load_part
- *     BN_OWN_PART16  vs_load_part, vs_store_part, vsh_load_part, vw_load_part, vw_store_part
+ *     BN_OWN_PART    load_part of all, and store_part of vf, vd, vs and vw
  *     BN_OWN_STREAM  vf_stream, vd_stream, vs_stream, bn_stream_fence: stores that pass the cache by
  *
  * and, for dtypes of 16 bits,
@@ -95,8 +94,6 @@ BN_LOAD_PART(vf, float)
 BN_LOAD_PART(vh, float)
 BN_STORE_PART(vd, double)
 BN_STORE_PART(vf, float)
-#endif
-#ifndef BN_OWN_PART16
 BN_LOAD_PART(vs, uint16_t)
 BN_LOAD_PART(vsh, uint16_t)
 BN_LOAD_PART(vw, uint16_t)

@@ -279,17 +279,8 @@ BN_INLINE size_t to_line(const stored *p, size_t values)
     return before < values ? before : values;
 }
 
-BN_INLINE size_t part_of(size_t from, size_t to) { return to - from < IN_GROUP ? to - from : IN_GROUP; }
-
-/* What to fetch meanwhile, along what is read. */
-typedef struct later {
-    int cache;
-    lead x, dy;
-} later;
-
 BN_INLINE void fetch_line(elements a, size_t j, later l)
 {
-    if (l.cache == NOWHERE) return;
     fetch(l.cache, ahead_of(a.x, l.x, j), LINE_BYTES);
     if (a.gradient) fetch(l.cache, ahead_of(a.dy, l.dy, j), LINE_BYTES);
 }
@@ -459,7 +450,7 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
 {
     for (size_t first = 0; first < (c->table ? 1 : c->columns); first++)
         for (size_t j = 0; j < width(c); j += IN_GROUP) {
-            const size_t n = part_of(j, width(c));
+            const size_t left = width(c) - j, n = left < IN_GROUP ? left : IN_GROUP;
             const group g = c->table ? factors_at(tables_from(c, false, j), a.gradient, 0, n)
                                      : all_of(factors_of(c, a.gradient, first));
             bool plain = true;

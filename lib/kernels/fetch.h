@@ -1,9 +1,8 @@
 /* Template: what to fetch ahead while rows, or runs, are read. Wants a dtype header. */
 
-enum { TOGETHER = 4 }; /* rows, or vectors along a run, that are added up in pairs */
-
 enum {
-    AHEAD = 6144,       /* bytes that are fetched ahead along runs, and of sums where the rows that must be are less */
+    AHEAD = 6144,       /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
+                           to fetch ahead is more */
     NEAR = 1536,        /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
                            AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
     WIDE_ROW = 1024,    /* bytes as summed or computed, of 16 bits twice those in memory; of longer rows, those fetched
@@ -52,6 +51,12 @@ BN_INLINE lead lead_of(size_t run, size_t next, size_t ahead)
     const size_t values = ahead / sizeof(stored);
     return (lead){run, next, values / run, values % run};
 }
+
+/* What to fetch meanwhile, along what is read. */
+typedef struct later {
+    int cache;
+    lead x, dy;
+} later;
 
 BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)
 {

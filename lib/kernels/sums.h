@@ -7,10 +7,10 @@
  * left over; folding a run or lanes adds at most 6.
  *
  * Longer runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to a sum of up to
- * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 48 steps (BN_LONG_BLOCK): 2 + 15 + 3
- * additions, for 2 rows of 16 + 8 steps. Folding the lanes adds 4. */
+ * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 48 steps (BN_LONG_BLOCK): at worst 2
+ * rows of 24 steps, added up by 16, 8, 16 and 8, which is 2 + 15 + 3 additions. Folding the lanes adds 4. */
 
-enum { STEPS_TOGETHER = 16 };
+enum { TOGETHER = 4, STEPS_TOGETHER = 16 }; /* rows, or vectors along a run, added up in pairs; and steps of them */
 
 /* What is summed, to s and to q. */
 enum {
@@ -157,14 +157,17 @@ BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const doub
     add_column(what, x, dy, rows, has_pivot(what) ? known_some(pivot, part) : vd_zero(), s, q);
 }
 
-/* So that the compiler counts rows from here. Else it keeps a pointer to each, more than there are registers, and moves
- * them through those of vectors: gradient sums of f32 took 1.1 to 1.18 times as long with AVX-512 (Xeon of family 6,
- * model 207). Smaller vectors take more steps, and gain nothing by it. */
+/* So that gcc counts rows from here. Else it keeps a pointer to each, more than there are registers, and moves them
+ * through those of vectors: gradient sums of f32 took 1.1 to 1.18 times as long with AVX-512 (Xeon of family 6, model
+ * 207). Smaller vectors take more steps, and gain nothing by it; clang's code is worse for it. */
 BN_INLINE void hide_origin(int what, source *a)
 {
+    (void)what, (void)a;
+#ifndef __clang__
     if (BN_VECTOR_BYTES < 64) return;
     __asm__("" : "+r"(a->x));
     if (what == GRADIENT) __asm__("" : "+r"(a->dy));
+#endif
 }
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
@@ -178,7 +181,7 @@ BN_INLINE void add_row_group(int what, int cache, source a, size_t rows, size_t 
 
     for (size_t r = 0; r < rows; r++) {
         uintptr_t next = beyond(a.x, (r + ahead) * a.x_stride);
-        uintptr_t next_dy = what == GRADIENT ? beyond(a.dy, (r + ahead_dy) * a.dy_stride) : 0;
+        uintptr_t next_dy = beyond(a.dy, (r + ahead_dy) * a.dy_stride);
         for (const size_t end = columns / AT_ONCE * (r + 1) / rows * AT_ONCE; j < end; j += AT_ONCE) {
             fetch(cache, next, share);
             next += share;
@@ -232,8 +235,8 @@ BN_INLINE void add_lanes(int what, source a, size_t rows, size_t columns, size_t
     stored packed_x[TOGETHER * BN_LANES_MOST], packed_dy[TOGETHER * BN_LANES_MOST];
 
     for (size_t r = 0; r < rows;) {
-        const size_t full = (rows - r) / lanes, most = dense ? full : TOGETHER;
-        const size_t take = full < most ? full : most, here = take > 0 ? take * lanes : rows - r;
+        const size_t full = (rows - r) / lanes, take = dense || full < TOGETHER ? full : TOGETHER;
+        const size_t here = take > 0 ? take * lanes : rows - r;
         source from = moved_by(a, r, 0);
         if (!dense) {
             pack(from.x, a.x_stride, here, columns, packed_x);
@@ -267,7 +270,7 @@ BN_INLINE void add_more_sums(int what, size_t n, double *restrict s, double *res
 
 /* Of each group n rows of columns, the second half onto the first until one is left; of an odd number the one in the
  * middle waits. Step by step for all groups: a load that lies across the two stores before it would wait for them. The
- * last few values go one by one, each of all groups: one image of 7 x 7 and 2048 channels takes 0.9 of the time (Xeon
+ * last few values go one by one, each of many groups: one image of 7 x 7 and 2048 channels takes 0.9 of the time (Xeon
  * of family 6, model 207). */
 BN_INLINE void fold(int what, double *s, double *q, size_t groups, size_t n, size_t columns)
 {
@@ -277,9 +280,10 @@ BN_INLINE void fold(int what, double *s, double *q, size_t groups, size_t n, siz
     for (size_t half; n > 1; n = half) {
         half = (n + 1) / 2;
         const size_t other = half * columns, values = (n - half) * columns;
-        for (size_t i = 0; values > FEW && i < end; i += group)
+        const bool few = groups > 1 && values <= FEW;
+        for (size_t i = 0; !few && i < end; i += group)
             add_more_sums(what, values, s + i, q + i, s + i + other, q + i + other);
-        for (size_t first = 0; values <= FEW && first < values; first++)
+        for (size_t first = 0; few && first < values; first++)
             for (size_t i = first; i < end; i += group) add_sums(what, s + i, q + i, s[i + other], q[i + other]);
     }
 }
@@ -377,16 +381,15 @@ BN_INLINE void add_rest(int what, source a, size_t left, vd pivot, vd *s, vd *q)
     }
 }
 
-/* Values [from, to) of a run, `place` values into what the leads lead along. What is fetched goes into the second
- * cache: images are often a multiple of a page apart, and then the runs ahead share few sets of the first. */
-BN_INLINE void add_run(int what, int cache, source a, size_t from, size_t to, size_t place, lead l, lead l_dy, vd pivot,
-                       vd *s, vd *q)
+/* Values [from, to) of a run or of the runs of a row. What is fetched goes into the second cache: images are often a
+ * multiple of a page apart, and then the runs ahead share few sets of the first. */
+BN_INLINE void add_run(int what, source a, size_t from, size_t to, later l, vd pivot, vd *s, vd *q)
 {
     size_t i = from;
 
     for (; i + BN_STEP <= to; i += BN_STEP) {
-        fetch(cache, ahead_of(a.x - place, l, place + i), BN_STEP * sizeof(stored));
-        if (what == GRADIENT) fetch(cache, ahead_of(a.dy - place, l_dy, place + i), BN_STEP * sizeof(stored));
+        fetch(l.cache, ahead_of(a.x, l.x, i), BN_STEP * sizeof(stored));
+        if (what == GRADIENT) fetch(l.cache, ahead_of(a.dy, l.dy, i), BN_STEP * sizeof(stored));
         add_step(what, moved_by(a, 0, i), pivot, s, q);
     }
     if (i < to) add_rest(what, moved_by(a, 0, i), to - i, pivot, s, q);
@@ -422,10 +425,9 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
     enum { PART = STEPS_TOGETHER * BN_STEP };
     const size_t rows_together = t->run < PART ? STEPS_TOGETHER / ((t->run + BN_STEP - 1) / BN_STEP) : 1;
     const bool whole = t->run == t->pitch; /* runs follow each other in a row */
-    const int cache = is_fetched(t->run) ? SECOND : NOWHERE;
     const size_t values = whole ? t->columns * t->run : t->run;
-    const lead l = lead_of(values, next_run(t, a.x_stride), AHEAD),
-               l_dy = lead_of(values, next_run(t, a.dy_stride), AHEAD);
+    const later l = {is_fetched(t->run) ? SECOND : NOWHERE, lead_of(values, next_run(t, a.x_stride), AHEAD),
+                     lead_of(values, next_run(t, a.dy_stride), AHEAD)};
     double lanes_s[BN_LONG_RUNS][BN_LANES], lanes_q[BN_LONG_RUNS][BN_LANES];
     vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
 
@@ -436,11 +438,11 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
         end = r + rows_together < t->rows ? r + rows_together : t->rows;
         for (size_t c = 0; c < t->columns; c++) {
             const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
-            const size_t place = whole ? c * t->run : 0;
+            const size_t before = whole ? 0 : c * t->pitch, first = whole ? c * t->run : 0; /* that the leads count */
             for (size_t from = 0; from < t->run; from += PART) {
                 const size_t to = from + PART < t->run ? from + PART : t->run;
                 for (size_t i = r; i < end; i++)
-                    add_run(what, cache, moved_by(a, i, c * t->pitch), from, to, place, l, l_dy, p, part_s, part_q);
+                    add_run(what, moved_by(a, i, before), first + from, first + to, l, p, part_s, part_q);
                 hand_over(what, part_s, part_q, lanes_s[c], lanes_q[c]);
             }
         }

@@ -4,13 +4,13 @@
 
 /* ---- sums of either kind ---- */
 
-static bnorm_status create(const bn_exchange *e, bn_sums *s, size_t first_block)
+static bnorm_status create(const bn_exchange *e, bn_rank_sums *s, size_t first_block)
 {
     return e->kind == BN_MOMENTS ? bnorm_moments_create(&s->moments, e->desc, first_block)
                                  : bnorm_gradient_sums_create(&s->gradient_sums, e->desc, first_block);
 }
 
-static void destroy(const bn_exchange *e, bn_sums s)
+static void destroy(const bn_exchange *e, bn_rank_sums s)
 {
     if (e->kind == BN_MOMENTS)
         bnorm_moments_destroy(s.moments);
@@ -18,19 +18,19 @@ static void destroy(const bn_exchange *e, bn_sums s)
         bnorm_gradient_sums_destroy(s.gradient_sums);
 }
 
-static bnorm_status merge(const bn_exchange *e, bn_sums s, bn_sums next)
+static bnorm_status merge(const bn_exchange *e, bn_rank_sums s, bn_rank_sums next)
 {
     return e->kind == BN_MOMENTS ? bnorm_moments_merge(s.moments, next.moments)
                                  : bnorm_gradient_sums_merge(s.gradient_sums, next.gradient_sums);
 }
 
-static bnorm_status write_nodes(const bn_exchange *e, bn_sums s, void *bytes, size_t *size)
+static bnorm_status write_nodes(const bn_exchange *e, bn_rank_sums s, void *bytes, size_t *size)
 {
     return e->kind == BN_MOMENTS ? bnorm_moments_write_nodes(s.moments, bytes, size)
                                  : bnorm_gradient_sums_write_nodes(s.gradient_sums, bytes, size);
 }
 
-static bnorm_status read_nodes(const bn_exchange *e, bn_sums s, size_t next_block, const void *bytes, size_t *size)
+static bnorm_status read_nodes(const bn_exchange *e, bn_rank_sums s, size_t next_block, const void *bytes, size_t *size)
 {
     return e->kind == BN_MOMENTS ? bnorm_moments_read_nodes(s.moments, next_block, bytes, size)
                                  : bnorm_gradient_sums_read_nodes(s.gradient_sums, next_block, bytes, size);
@@ -58,7 +58,7 @@ static bnorm_status merge_arc(const bn_exchange *e, const bn_arc *s, const bn_ar
     return status == BNORM_OK ? merge(e, s->head, next->head) : status;
 }
 
-bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const bn_agreement *agreement, bn_sums own,
+bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const bn_agreement *agreement, bn_rank_sums own,
                               bnorm_status status)
 {
     bn_exchange e = {.kind = kind, .desc = desc, .agreement = agreement, .whole.tail = own, .status = status};
@@ -73,7 +73,7 @@ static bn_round round_of(const bn_exchange *e, int round) { return bn_round_of(e
 enum { PIECES = 4 };
 
 /* What goes in a message, in this order. */
-static int pieces_of(const bn_exchange *e, int round, bn_sums pieces[PIECES])
+static int pieces_of(const bn_exchange *e, int round, bn_rank_sums pieces[PIECES])
 {
     const bn_round what = round_of(e, round);
     int count = 0;
@@ -90,7 +90,7 @@ static int pieces_of(const bn_exchange *e, int round, bn_sums pieces[PIECES])
 
 static bnorm_status make_message(bn_exchange *e, int round, size_t most, size_t *size)
 {
-    bn_sums pieces[PIECES];
+    bn_rank_sums pieces[PIECES];
     size_t sizes[PIECES];
     const int count = pieces_of(e, round, pieces);
     *size = 0;
@@ -125,7 +125,7 @@ typedef struct message {
     size_t left;
 } message;
 
-static bnorm_status take(const bn_exchange *e, bn_sums s, size_t next_block, message *m)
+static bnorm_status take(const bn_exchange *e, bn_rank_sums s, size_t next_block, message *m)
 {
     size_t size = m->left;
     const bnorm_status status = read_nodes(e, s, next_block, m->bytes, &size);
@@ -178,9 +178,9 @@ void bn_exchange_heard(bn_exchange *e, int round, const void *bytes, size_t size
     e->status = bn_worse((bnorm_status)e->status, status);
 }
 
-bnorm_status bn_exchange_end(bn_exchange *e, bn_sums *whole)
+bnorm_status bn_exchange_end(bn_exchange *e, bn_rank_sums *whole)
 {
-    const bn_sums none = {NULL};
+    const bn_rank_sums none = {NULL};
     if (e->status == BNORM_OK) e->status = merge(e, e->whole.head, e->whole.tail);
     *whole = none;
     if (e->status == BNORM_OK) {

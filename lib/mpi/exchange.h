@@ -11,14 +11,14 @@
 typedef enum bn_kind { BN_MOMENTS, BN_GRADIENT_SUMS } bn_kind;
 
 /* Which of the two, the kind says. */
-typedef union bn_sums {
+typedef union bn_rank_sums {
     bnorm_moments *moments;
     bnorm_gradient_sums *gradient_sums;
-} bn_sums;
+} bn_rank_sums;
 
 /* Sums of consecutive ranks: up to rank P - 1, and from rank 0 on. */
 typedef struct bn_arc {
-    bn_sums tail, head;
+    bn_rank_sums tail, head;
 } bn_arc;
 
 typedef struct bn_exchange {
@@ -32,7 +32,7 @@ typedef struct bn_exchange {
 
 /* own: the sums of this rank's part, which the exchange takes over; the agreement stays. Where something went wrong,
  * status says so: such a rank takes part all the same, and nothing else is looked at. */
-bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const bn_agreement *agreement, bn_sums own,
+bn_exchange bn_exchange_begin(bn_kind kind, const bnorm_desc *desc, const bn_agreement *agreement, bn_rank_sums own,
                               bnorm_status status);
 
 /* The message of a round; a multiple of 8 bytes, at most `most`. Lives until something is heard. Never fails: of
@@ -43,6 +43,6 @@ const void *bn_exchange_message(bn_exchange *e, int round, size_t most, size_t *
 void bn_exchange_heard(bn_exchange *e, int round, const void *message, size_t size, bnorm_status status);
 
 /* Gives the whole to the caller; NULL on an error. */
-bnorm_status bn_exchange_end(bn_exchange *e, bn_sums *whole);
+bnorm_status bn_exchange_end(bn_exchange *e, bn_rank_sums *whole);
 
 #endif

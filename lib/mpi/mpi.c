@@ -51,8 +51,8 @@ static bn_agreement agree(bn_link *link, bnorm_status *status, const bnorm_desc 
 
 /* The second: the whole batch's sums, from this rank's. It is made whatever came of the first: if MPI failed on one
  * rank there, the others may not know. */
-static bnorm_status exchange(const bn_agreement *a, bn_link *link, bn_kind kind, const bnorm_desc *desc, bn_sums own,
-                             bnorm_status status, bn_sums *whole)
+static bnorm_status exchange(const bn_agreement *a, bn_link *link, bn_kind kind, const bnorm_desc *desc,
+                             bn_rank_sums own, bnorm_status status, bn_rank_sums *whole)
 {
     bn_exchange e = bn_exchange_begin(kind, desc, a, own, status);
     for (int round = 0; round < bn_rounds(link->ranks); round++) {
@@ -71,7 +71,7 @@ static bnorm_status exchange(const bn_agreement *a, bn_link *link, bn_kind kind,
 /* Everything that can fail is done before anything is written. */
 static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b)
 {
-    bn_sums own = {NULL}, whole;
+    bn_rank_sums own = {NULL}, whole;
     const bn_agreement a = agree(link, &s, d, TRAINING);
     if (s == BNORM_OK) s = bnorm_moments_create(&own.moments, d, bn_agreement_first(&a));
     if (s == BNORM_OK) s = bnorm_moments_accumulate(own.moments, d->batch, b->x);
@@ -113,7 +113,7 @@ bnorm_status bnorm_mpi_forward_training(const bnorm_desc *desc, const bnorm_buff
 
 static bnorm_status backward(bn_link *link, bnorm_status s, const bnorm_desc *d, const bnorm_buffers *b)
 {
-    bn_sums own = {NULL}, whole;
+    bn_rank_sums own = {NULL}, whole;
     if (s == BNORM_OK) s = bnorm_check_backward_part(d, b);
     const bn_agreement a = agree(link, &s, d, BACKWARD);
     if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own.gradient_sums, d, bn_agreement_first(&a));

@@ -6,23 +6,19 @@ static void sums_of_block(const bn_work *w, size_t block, size_t column, size_t 
 {
     const bn_block b = bn_plan_block(&w->plan, block);
     const bn_tile tile = bn_tile_of(w, b, columns, far);
-    const size_t x_stride = w->desc->x_stride, dy_stride = w->desc->dy_stride;
+    const size_t x_stride = w->desc.x_stride, dy_stride = w->desc.dy_stride;
 
     w->kernels->gradient_sums(&tile, bn_at(w, w->buffers->x, b, x_stride, column), x_stride,
                               bn_at(w, w->buffers->dy, b, dy_stride, column), dy_stride, w->buffers->mean + column,
                               sum_dy, sum_dy_d);
 }
 
-static void *from_column(const bn_work *w, void *parameters, size_t column)
-{
-    return parameters ? (char *)parameters + column * w->param : NULL;
-}
-
 static void finish(const bn_work *w, size_t column, size_t columns, double *sum_dy, double *sum_dy_d)
 {
     const bnorm_buffers *const b = w->buffers;
-    w->kernels->parameter_gradients(columns, b->invstd + column, sum_dy, sum_dy_d, from_column(w, b->dgamma, column),
-                                    from_column(w, b->dbeta, column));
+    w->kernels->parameter_gradients(columns, b->invstd + column, sum_dy, sum_dy_d,
+                                    bn_from_column(b->dgamma, column, w->param),
+                                    bn_from_column(b->dbeta, column, w->param));
 }
 
 static void load_sums(const bn_work *w, size_t column, size_t columns, double *sum_dy, double *sum_dy_d)
@@ -35,13 +31,13 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
                     bn_coefficients *c)
 {
     const bnorm_buffers *const b = w->buffers;
-    const bnorm_desc *const d = w->desc;
+    const bnorm_desc *const d = &w->desc;
     const size_t dense = w->plan.columns * w->plan.run;
 
     bn_describe_tile(w, columns, d->x_stride == dense && d->dy_stride == dense && d->dx_stride == dense, c);
     c->mean = b->mean + column;
     c->invstd = b->invstd + column;
-    c->gamma = b->gamma ? (const char *)b->gamma + column * w->param : NULL;
+    c->gamma = bn_from_column(b->gamma, column, w->param);
     c->sum_dy = sum_dy;
     c->sum_dy_d = sum_dy_d;
     c->values = (double)w->total;
@@ -49,7 +45,7 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
 
 static void input_gradient(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c)
 {
-    const bnorm_desc *const d = w->desc;
+    const bnorm_desc *const d = &w->desc;
     const bnorm_buffers *const b = w->buffers;
     w->kernels->input_gradient(c, bn_at(w, b->x, block, d->x_stride, column), d->x_stride,
                                bn_at(w, b->dy, block, d->dy_stride, column), d->dy_stride,
@@ -63,23 +59,26 @@ static void backward(const bn_work *w, const bn_operation *operation)
 
 void bn_pass_backward(const bn_work *w)
 {
-    const bn_operation whole = {sums_of_block,
-                                w->kernels->merge_sums,
-                                finish,
-                                prepare,
-                                w->kernels->input_gradient_factors,
-                                w->buffers->dx ? input_gradient : NULL};
+    const bn_operation whole = {.block = sums_of_block,
+                                .merge = w->kernels->merge_sums,
+                                .finish = finish,
+                                .prepare = prepare,
+                                .make_factors = w->kernels->input_gradient_factors,
+                                .elements = w->buffers->dx ? input_gradient : NULL};
     backward(w, &whole);
 }
 
 void bn_pass_gradient_sums(const bn_work *w)
 {
-    const bn_operation sums = {sums_of_block, w->kernels->merge_sums, bn_keep_node, NULL, NULL, NULL};
+    const bn_operation sums = {.block = sums_of_block, .merge = w->kernels->merge_sums, .finish = bn_keep_node};
     backward(w, &sums);
 }
 
 void bn_pass_input_gradient(const bn_work *w)
 {
-    const bn_operation gradient = {NULL, NULL, load_sums, prepare, w->kernels->input_gradient_factors, input_gradient};
+    const bn_operation gradient = {.finish = load_sums,
+                                   .prepare = prepare,
+                                   .make_factors = w->kernels->input_gradient_factors,
+                                   .elements = input_gradient};
     backward(w, &gradient);
 }

@@ -6,7 +6,7 @@ static void moments_of_block(const bn_work *w, size_t block, size_t column, size
 {
     const bn_block b = bn_plan_block(&w->plan, block);
     const bn_tile tile = bn_tile_of(w, b, columns, far);
-    const size_t stride = w->desc->x_stride;
+    const size_t stride = w->desc.x_stride;
     w->kernels->moments(&tile, bn_at(w, w->buffers->x, b, stride, column), stride, mean, m2);
 }
 
@@ -14,12 +14,13 @@ static void moments_of_block(const bn_work *w, size_t block, size_t column, size
 static void finish_training(const bn_work *w, size_t column, size_t columns, double *mean, double *m2)
 {
     const bnorm_buffers *const b = w->buffers;
-    const double values = (double)w->plan.values, rate = w->desc->update_rate;
+    const double values = (double)w->plan.values, rate = w->desc.update_rate;
 
     if (b->running_mean && rate > 0)
-        w->kernels->update(columns, rate, w->desc->biased_running_var ? values : values - 1, mean, m2,
-                           (char *)b->running_mean + column * w->param, (char *)b->running_var + column * w->param);
-    w->kernels->invstd(columns, values, w->desc->eps, m2, m2);
+        w->kernels->update(columns, rate, w->desc.biased_running_var ? values : values - 1, mean, m2,
+                           bn_from_column(b->running_mean, column, w->param),
+                           bn_from_column(b->running_var, column, w->param));
+    w->kernels->invstd(columns, values, w->desc.eps, m2, m2);
     if (b->mean) {
         memcpy(b->mean + column, mean, columns * sizeof *mean);
         memcpy(b->invstd + column, m2, columns * sizeof *m2);
@@ -28,8 +29,8 @@ static void finish_training(const bn_work *w, size_t column, size_t columns, dou
 
 static void load_running(const bn_work *w, size_t column, size_t columns, double *mean, double *invstd)
 {
-    w->kernels->running(columns, w->desc->eps, (const char *)w->buffers->running_mean + column * w->param,
-                        (const char *)w->buffers->running_var + column * w->param, mean, invstd);
+    w->kernels->running(columns, w->desc.eps, bn_from_column(w->buffers->running_mean, column, w->param),
+                        bn_from_column(w->buffers->running_var, column, w->param), mean, invstd);
 }
 
 static void load_saved(const bn_work *w, size_t column, size_t columns, double *mean, double *invstd)
@@ -44,16 +45,16 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     const bnorm_buffers *const b = w->buffers;
     const size_t dense = w->plan.columns * w->plan.run;
 
-    bn_describe_tile(w, columns, w->desc->x_stride == dense && w->desc->y_stride == dense, c);
+    bn_describe_tile(w, columns, w->desc.x_stride == dense && w->desc.y_stride == dense, c);
     c->mean = mean;
     c->invstd = invstd;
-    c->gamma = b->gamma ? (const char *)b->gamma + column * w->param : NULL;
-    c->beta = b->beta ? (const char *)b->beta + column * w->param : NULL;
+    c->gamma = bn_from_column(b->gamma, column, w->param);
+    c->beta = bn_from_column(b->beta, column, w->param);
 }
 
 static void normalise(const bn_work *w, bn_block block, size_t column, const bn_coefficients *c)
 {
-    const size_t x_stride = w->desc->x_stride, y_stride = w->desc->y_stride;
+    const size_t x_stride = w->desc.x_stride, y_stride = w->desc.y_stride;
     w->kernels->normalise(c, bn_at(w, w->buffers->x, block, x_stride, column), x_stride,
                           (void *)bn_at(w, w->buffers->y, block, y_stride, column), y_stride, block.rows);
 }
@@ -65,25 +66,34 @@ static void forward(const bn_work *w, const bn_operation *operation)
 
 void bn_pass_training(const bn_work *w)
 {
-    const bn_operation training = {moments_of_block, w->kernels->merge_moments,     finish_training,
-                                   prepare,          w->kernels->normalise_factors, normalise};
+    const bn_operation training = {.block = moments_of_block,
+                                   .merge = w->kernels->merge_moments,
+                                   .finish = finish_training,
+                                   .prepare = prepare,
+                                   .make_factors = w->kernels->normalise_factors,
+                                   .elements = normalise};
     forward(w, &training);
 }
 
 void bn_pass_inference(const bn_work *w)
 {
-    const bn_operation inference = {NULL, NULL, load_running, prepare, w->kernels->normalise_factors, normalise};
+    const bn_operation inference = {.finish = load_running,
+                                    .prepare = prepare,
+                                    .make_factors = w->kernels->normalise_factors,
+                                    .elements = normalise};
     forward(w, &inference);
 }
 
 void bn_pass_moments(const bn_work *w)
 {
-    const bn_operation moments = {moments_of_block, w->kernels->merge_moments, bn_keep_node, NULL, NULL, NULL};
+    const bn_operation moments = {
+        .block = moments_of_block, .merge = w->kernels->merge_moments, .finish = bn_keep_node};
     forward(w, &moments);
 }
 
 void bn_pass_normalise(const bn_work *w)
 {
-    const bn_operation saved = {NULL, NULL, load_saved, prepare, w->kernels->normalise_factors, normalise};
+    const bn_operation saved = {
+        .finish = load_saved, .prepare = prepare, .make_factors = w->kernels->normalise_factors, .elements = normalise};
     forward(w, &saved);
 }

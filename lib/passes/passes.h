@@ -9,9 +9,9 @@
 #include "passes/schedule.h"
 #include "plan/plan.h"
 
-/* One call, checked: strides resolved, 0 nowhere. */
+/* One call, checked. */
 typedef struct bn_work {
-    const bnorm_desc *desc;
+    bnorm_desc desc; /* strides resolved, 0 nowhere */
     const bnorm_buffers *buffers;
     const bn_kernels *kernels;
     bn_plan plan;
@@ -23,6 +23,12 @@ typedef struct bn_work {
 
 /* Where a tile begins in x, y, dx or dy. */
 const void *bn_at(const bn_work *work, const void *array, bn_block block, size_t stride, size_t column);
+
+/* Of gamma, beta, running statistics, dgamma or dbeta what belongs to the columns from one on; NULL stays NULL. */
+static inline void *bn_from_column(const void *parameters, size_t column, size_t param)
+{
+    return parameters ? (char *)parameters + column * param : NULL;
+}
 
 /* The tile of a block for some columns. */
 bn_tile bn_tile_of(const bn_work *work, bn_block block, size_t columns, bool far);

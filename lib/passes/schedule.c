@@ -8,7 +8,7 @@ enum {
     RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on threads can own columns: see owners */
     PIECE = 6 << 10,          /* bytes of a strip's row from which on the way to the next costs little: two threads of a
                                  Zen 3 read pieces of 3 KB at 0.8 of this pace, of 800 bytes at 0.6 */
-    PIECE_LEAST = 1 << 10,    /* that are worth going to */
+    PIECE_LEAST = 1 << 10,    /* bytes of a strip's row below which none is cut */
     THREAD_VALUES = 48 << 10, /* values to read and write before a thread has paid: for 96 to 128 << 10 of them two take
                                  0.6 to 0.95 of the time of one (Xeon of family 6, model 207) */
     FEATURE_VALUES = 32,      /* values that take as long as what is done once a feature, 3 to 8 ns: with them 8 x 3000
@@ -19,7 +19,7 @@ enum {
     LINE = 64                 /* a cache line, which no two threads should write */
 };
 
-_Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "with three arrays two threads may be worth it from there on");
+_Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "two threads are worth it from there on with three arrays");
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -29,8 +29,9 @@ static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 static bool is_of_socket(void) { return bn_last_level_cache() > LAST_CACHE; }
 static size_t last_cache(void) { return is_of_socket() ? OF_SOCKET : bn_last_level_cache(); }
 
-size_t bn_computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
-size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / bn_computed(value); }
+/* Bytes of a value as it is computed with. */
+static size_t computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
+size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / computed(value); }
 
 /* Few rows, so long that threads can own columns. */
 static bool few_long_rows(const bn_plan *p, size_t value)
@@ -163,7 +164,7 @@ static size_t widest_tile(const bn_plan *p, size_t value)
     return p->run > BN_SHORT_RUN ? BN_LONG_RUNS : bn_strip_values(value) / p->run;
 }
 
-/* That scratch and, for resident strips, the cache allow; 0 is as good as 1. */
+/* Columns of the widest strip that scratch and, for resident ones, the cache allow; 0 is taken for 1. */
 static size_t widest_strip(const bn_plan *p, size_t value, size_t reads, size_t threads, bool resident, size_t blocks)
 {
     const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
@@ -255,7 +256,7 @@ static size_t pitch_of_tables(size_t columns)
  * in the core's own cache. */
 static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 {
-    const size_t row = p->columns * bn_computed(value), tables = BN_TABLES * pitch * bn_computed(value);
+    const size_t row = p->columns * computed(value), tables = BN_TABLES * pitch * computed(value);
     return p->run == 1 && row > BN_STRIP_BYTES && tables <= bn_core_cache() / 2 &&
            tables + LINE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
 }

@@ -30,9 +30,6 @@ typedef struct bn_schedule {
     size_t set;         /* columns that have their factors in one set of tables */
 } bn_schedule;
 
-/* Bytes of a value as it is computed with. */
-size_t bn_computed(size_t value);
-
 /* Values of a row in the widest tile. */
 size_t bn_strip_values(size_t value);
 

@@ -69,32 +69,35 @@ typedef union strip_tables {
     double f64[BN_TABLES * BN_STRIP / 2];
 } strip_tables;
 
-/* Where the factors of some columns are. */
-typedef struct place_of_tables {
-    void *tables;
-    size_t pitch, first;
-} place_of_tables;
-
-static place_of_tables in_strip(const walk *k, strip_tables *t)
-{
-    return (place_of_tables){t, bn_strip_values(k->work->value), 0};
-}
-
-static place_of_tables among_nodes(const walk *k, size_t column)
-{
-    const size_t set = k->schedule->set;
-    return (place_of_tables){k->tables + column / set * BN_SET_BYTES, k->schedule->table_pitch, column % set};
-}
-
-static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, place_of_tables t,
-                    bn_coefficients *c)
+static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, bn_coefficients *c)
 {
     k->operation->prepare(k->work, column, columns, a, b, c);
     c->far = k->schedule->far;
     c->stream = k->schedule->stream;
-    c->factors = t.tables;
-    c->pitch_of_tables = t.pitch;
-    c->first = t.first;
+}
+
+/* Factors in tables of this thread's own. */
+static void make_own(const walk *k, size_t column, size_t columns, const double *a, const double *b, strip_tables *t,
+                     bn_coefficients *c)
+{
+    prepare(k, column, columns, a, b, c);
+    c->factors = t;
+    c->pitch_of_tables = bn_strip_values(k->work->value);
+    c->first = 0;
+    k->operation->make_factors(c);
+}
+
+/* By the tables among the nodes, which threads share: there only factors that are not extreme are used. */
+static void prepare_shared(const walk *k, size_t column, size_t columns, bn_coefficients *c)
+{
+    const double *const node = node_of(k->work, 0) + column;
+    const size_t set = k->schedule->set;
+
+    prepare(k, column, columns, node, node + k->work->plan.columns, c);
+    c->factors = k->tables + column / set * BN_SET_BYTES;
+    c->pitch_of_tables = k->schedule->table_pitch;
+    c->first = column % set;
+    c->extreme = false;
 }
 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
@@ -104,8 +107,7 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
 {
     bn_coefficients c;
     strip_tables t;
-    prepare(k, column, columns, a, b, in_strip(k, &t), &c);
-    k->operation->make_factors(&c);
+    make_own(k, column, columns, a, b, &t, &c);
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
 
@@ -176,8 +178,7 @@ static void factors_of_strip(const walk *k, size_t column, size_t columns, doubl
     double *const b = a + (first_trip ? w->plan.columns : BN_STRIP);
 
     if (!first_trip) k->operation->finish(w, column, columns, a, b);
-    prepare(k, column, columns, a, b, in_strip(k, t), c);
-    k->operation->make_factors(c);
+    make_own(k, column, columns, a, b, t, c);
 }
 
 /* After a first trip backwards, for what was read last may still be in cache. Without one a strip is finished here, and
@@ -209,11 +210,9 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
 /* The tables of some columns, of which this thread has finished the node. */
 static void share_factors(const walk *k, size_t column, size_t columns)
 {
-    const bn_work *const w = k->work;
-    const double *const node = node_of(w, 0) + column;
     bn_coefficients c;
 
-    prepare(k, column, columns, node, node + w->plan.columns, among_nodes(k, column), &c);
+    prepare_shared(k, column, columns, &c);
     k->operation->make_factors(&c);
     if (c.extreme) atomic_store(k->extreme, true);
 }
@@ -234,8 +233,7 @@ static void whole_rows(const walk *k, size_t from, size_t to)
     const size_t step = k->operation->block ? w->plan.chunk_blocks * w->plan.block_rows : to - from;
     bn_coefficients c;
 
-    prepare(k, 0, w->plan.columns, node_of(w, 0), node_of(w, 0) + w->plan.columns, among_nodes(k, 0), &c);
-    c.extreme = false;
+    prepare_shared(k, 0, w->plan.columns, &c);
     for (size_t end = to, start; end > from; end = start) {
         start = end - from > step ? end - step : from;
         k->operation->elements(w, (bn_block){.row = start, .rows = end - start, .run = 1}, 0, &c);
@@ -267,7 +265,7 @@ static void streamed(void *context, int thread, int team)
         if (column < end) share_factors(k, column, end - column);
         bn_barrier(team);
     }
-    if (k->schedule->whole && !atomic_load(k->extreme)) /* such columns are passed over from top to bottom */
+    if (k->schedule->whole && !atomic_load(k->extreme)) /* extreme factors want the tables of a strip */
         whole_rows(k, rows * t / n, rows * (t + 1) / n);
     else
         element_tasks(k, from, to);
@@ -296,9 +294,7 @@ static APART void crossed_elements(const walk *k, size_t column, size_t columns,
     double finished[2 * BN_STRIP];
 
     if (k->operation->block && !atomic_load(k->extreme)) {
-        const double *const node = node_of(w, 0) + column;
-        prepare(k, column, columns, node, node + w->plan.columns, among_nodes(k, column), &c);
-        c.extreme = false;
+        prepare_shared(k, column, columns, &c);
         c.repeat = 1;
     } else {
         factors_of_strip(k, column, columns, finished, &t, &c);
@@ -375,7 +371,7 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
 {
     const bn_plan *const p = &work->plan;
     const bn_trips trips = {operation->block, operation->elements, reads, in_place, .room = work->nodes};
-    const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc->threads);
+    const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc.threads);
     atomic_bool extreme = false;
     walk k = {.work = work,
               .operation = operation,

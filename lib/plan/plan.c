@@ -52,7 +52,7 @@ size_t bn_plan_room(const bn_plan *p, size_t value) { return BN_ROOM + p->values
 /* Blocks whose values are worth a node. */
 static size_t worth_a_node(const bn_plan *p, size_t value)
 {
-    const size_t in_chunk = value * BN_CHUNK_VALUES < BN_CHUNK_BYTES ? BN_CHUNK_BYTES / value : BN_CHUNK_VALUES;
+    const size_t in_chunk = BN_CHUNK_BYTES / least(value, sizeof(float));
     const size_t in_block = p->block_rows * p->block_run;
     return in_block > 0 ? at_least_power_of_two(divide_up(in_chunk, in_block)) : 1;
 }

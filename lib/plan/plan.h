@@ -15,15 +15,15 @@
 #include <stddef.h>
 
 enum {
-    BN_CHAIN = 64,         /* rows of a lane in a block: a sum errs by at most 29 + 2 log2(blocks) units */
-    BN_WIDE = 64,          /* columns from which a row fills the vectors by itself */
-    BN_LONG_BLOCK = 3072,  /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
-    BN_CHUNK_VALUES = 128, /* a stored node costs 16 bytes a feature: 3.1 % of 128 floats, */
-    BN_CHUNK_BYTES = 512,  /* or of 256 values of 16 bits */
-    BN_WORTH = 32 << 10,   /* values of x from which on a second thread may be worth it */
-    BN_HALVED = 1024,      /* features, at most, of two blocks that are two chunks */
-    BN_ROOM = 65472,       /* bytes of nodes, and 1/25 of x, are allowed: with what aligning them takes, 64 KB */
-    BN_CHUNKS = 512        /* merging chunks must stay cheap beside reading them */
+    BN_CHAIN = 64,        /* rows of a lane in a block: a sum errs by at most 29 + 2 log2(blocks) units */
+    BN_WIDE = 64,         /* columns from which a row fills the vectors by itself */
+    BN_LONG_BLOCK = 3072, /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
+    BN_CHUNK_BYTES = 512, /* of a feature, a double counted as 4: a stored node costs 16 bytes, 3.1 % of them */
+    BN_WORTH = 32 << 10,  /* values of x from which on there is room for a second thread; of many features fewer
+                             would be worth one */
+    BN_HALVED = 1024,     /* features, at most, of two blocks that are two chunks */
+    BN_ROOM = 65472,      /* nodes may take so many bytes, and 1/25 of x; with what aligning them takes, 64 KB */
+    BN_CHUNKS = 512       /* merging chunks must stay cheap beside reading them */
 };
 
 typedef struct bn_plan {

@@ -6,13 +6,12 @@
 
 bnorm_status bn_sums_create(bn_sums **out, const bnorm_desc *desc, size_t first_block, bn_sums_kind kind)
 {
-    bnorm_desc d, one;
+    bn_work none;
     if (!desc) return BNORM_NULL;
-    d = *desc;
+    bnorm_desc d = *desc;
     d.batch = 0;
-    const bnorm_status status = bn_check_description(&d, false, &one);
+    const bnorm_status status = bn_work_make(&d, false, NULL, &none);
     if (status != BNORM_OK && status <= BNORM_OVERFLOW) return status; /* later ones come after first_block's */
-    const bn_work none = bn_work_make(&one, NULL);
     if (first_block > bn_blocks_most / none.plan.blocks_per_entry) return BNORM_OVERFLOW;
     if (status != BNORM_OK) return status;
 
@@ -24,9 +23,7 @@ bnorm_status bn_sums_create(bn_sums **out, const bnorm_desc *desc, size_t first_
     s->merge = kind == BN_MOMENTS ? none.kernels->merge_moments : none.kernels->merge_sums;
     s->param = none.param;
     s->in_block = none.plan.blocks_per_entry;
-    one.batch = none.plan.block_entries;
-    const bn_plan full = bn_work_make(&one, NULL).plan;
-    s->most = full.blocks > 0 ? bn_plan_values(&full, 1) : 0;
+    s->most = none.plan.block_rows * none.plan.block_run;
     s->forest = bn_forest_empty(first_block * s->in_block);
     *out = s;
     return BNORM_OK;
@@ -97,11 +94,11 @@ static bnorm_status sum_part(const bn_sums *s, const bn_work *part, bn_forest *f
 
 bnorm_status bn_sums_accumulate(bn_sums *s, size_t batch, const bnorm_buffers *b)
 {
-    bnorm_desc d = s->desc, resolved;
+    bn_work part;
+    bnorm_desc d = s->desc;
     d.batch = batch;
-    bnorm_status status = bn_check_description(&d, false, &resolved);
+    bnorm_status status = bn_work_make(&d, false, b, &part);
     if (status != BNORM_OK) return status;
-    const bn_work part = bn_work_make(&resolved, b);
     status = bn_sums_fit(s, part.plan.blocks, part.plan.values);
     if (status != BNORM_OK) return status;
 

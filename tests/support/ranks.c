@@ -53,7 +53,7 @@ static void run_rounds(const struct ranks *ranks, const struct speaker *speakers
     for (int round = 0; round < bn_rounds(ranks->count); round++) run_round(ranks, speakers, round);
 }
 
-static bnorm_status sum_part(const struct ranks *ranks, int r, size_t first_block, bn_sums *own)
+static bnorm_status sum_part(const struct ranks *ranks, int r, size_t first_block, bn_rank_sums *own)
 {
     bnorm_status s;
     if (!ranks->dy) {
@@ -65,7 +65,7 @@ static bnorm_status sum_part(const struct ranks *ranks, int r, size_t first_bloc
     return bnorm_gradient_sums_accumulate(own->gradient_sums, ranks->rows[r], ranks->x[r], ranks->dy[r], ranks->mean);
 }
 
-void ranks_run(const struct ranks *ranks, bnorm_status *statuses, bn_sums *wholes)
+void ranks_run(const struct ranks *ranks, bnorm_status *statuses, bn_rank_sums *wholes)
 {
     const size_t n = (size_t)ranks->count;
     bn_agreement *const a = room(n, sizeof *a);
@@ -78,7 +78,7 @@ void ranks_run(const struct ranks *ranks, bnorm_status *statuses, bn_sums *whole
     }
     run_rounds(ranks, speakers);
     for (int r = 0; r < ranks->count; r++) {
-        bn_sums own = {NULL};
+        bn_rank_sums own = {NULL};
         bnorm_status s = bn_agreement_end(&a[r]);
         if (s == BNORM_OK) s = sum_part(ranks, r, bn_agreement_first(&a[r]), &own);
         e[r] = bn_exchange_begin(ranks->dy ? BN_GRADIENT_SUMS : BN_MOMENTS, ranks->desc, &a[r], own, s);

@@ -29,6 +29,6 @@ struct ranks {
 
 /* Runs both exchanges. `statuses` is what each rank begins with, and becomes what it returns; `wholes` the sums that
  * each has in the end, to be destroyed. */
-void ranks_run(const struct ranks *ranks, bnorm_status *statuses, bn_sums *wholes);
+void ranks_run(const struct ranks *ranks, bnorm_status *statuses, bn_rank_sums *wholes);
 
 #endif
