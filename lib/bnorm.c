@@ -103,11 +103,11 @@ static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bn
     const bnorm_status s = bn_work_make(desc, unsupported, b, w);
     if (s != BNORM_OK) return s;
 
-    const size_t scratch = bn_scratch_bytes(bn_schedule_room_most(&w->plan, w->value));
+    const size_t scratch = part || !b->workspace ? 0 : bn_scratch_bytes(bn_schedule_room_most(&w->plan, w->value));
     if (!part && call == TRAINING && w->plan.values == 1) return BNORM_ONE_VALUE;
-    if (arrays_overlap(call, w, part ? 0 : scratch)) return BNORM_OVERLAP;
+    if (arrays_overlap(call, w, scratch)) return BNORM_OVERLAP;
     if (call == BACKWARD && w->plan.values > 0 && b->y == b->x) return BNORM_X_OVERWRITTEN;
-    if (!part && b->workspace && b->workspace_size < scratch) return BNORM_WORKSPACE;
+    if (b->workspace_size < scratch) return BNORM_WORKSPACE;
     return BNORM_OK;
 }
 

@@ -11,8 +11,8 @@ bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b);
 /* Values of a row, side by side. */
 size_t bn_row_values(const bnorm_desc *desc);
 
-/* What a call works with, but for its scratch; or the statuses from BNORM_UNKNOWN_ABI to BNORM_BAD_THREADS, beside
- * those after BNORM_OVERFLOW the work too. */
+/* Checks the description, and makes what a call works with, but for its scratch. The statuses from BNORM_UNKNOWN_ABI to
+ * BNORM_BAD_THREADS; with one after BNORM_OVERFLOW the work is made all the same. */
 bnorm_status bn_work_make(const bnorm_desc *desc, bool unsupported_arrays, const bnorm_buffers *buffers, bn_work *work);
 
 /* Scratch of any alignment, enough to align so many bytes in it. */

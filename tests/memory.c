@@ -153,8 +153,8 @@ CASE(memory, workspace_size_of_smaller_batches)
                         size_t bytes = 0;
                         const bnorm_status status = bnorm_workspace_size(&d, &bytes);
                         CHECK(status == BNORM_OK && bytes >= before,
-                              "%zu x %zu x %zu %s, layout %d: %zu bytes, before %zu", batch, features[f], pixels[s],
-                              type_name(all_types[t]), l, bytes, before);
+                              "%zu x %zu x %zu %s, channels %s: %zu bytes, before %zu", batch, features[f], pixels[s],
+                              type_name(all_types[t]), layout_name(all_layouts[l]), bytes, before);
                         before = bytes;
                     }
                 }

@@ -19,7 +19,7 @@ enum {
     LINE = 64                 /* a cache line, which no two threads should write */
 };
 
-_Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "two threads are worth it from there on with three arrays");
+_Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "there is room where three arrays are worth two threads");
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -84,10 +84,12 @@ static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t th
            (!trips.sums || (trips.room && !in_pages && pieces_stay(p, value, trips.reads)));
 }
 
-size_t bn_schedule_nodes(const bn_plan *p, size_t value)
+static size_t nodes_of(const bn_plan *p, size_t value, size_t chunks)
 {
-    return without_nodes(p, value) ? 0 : p->chunks * 2 * sizeof(double) * p->columns;
+    return chunks <= 1 || few_long_rows(p, value) ? 0 : chunks * 2 * sizeof(double) * p->columns;
 }
+
+size_t bn_schedule_nodes(const bn_plan *p, size_t value) { return nodes_of(p, value, p->chunks); }
 
 size_t bn_schedule_room(const bn_plan *p, size_t value)
 {
@@ -97,8 +99,7 @@ size_t bn_schedule_room(const bn_plan *p, size_t value)
 
 size_t bn_schedule_room_most(const bn_plan *p, size_t value)
 {
-    const size_t chunks = few_long_rows(p, value) ? 1 : bn_plan_chunks_most(p, value);
-    const size_t nodes = chunks > 1 ? chunks * 2 * sizeof(double) * p->columns : 0;
+    const size_t nodes = nodes_of(p, value, bn_plan_chunks_most(p, value));
     const size_t crossed = fewer_may_cross(p, value) ? room_to_cross(p, value) : 0;
     return least(larger(nodes, crossed), bn_plan_room(p, value));
 }
