@@ -111,12 +111,14 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
 
-/* A strip from end to end: sums and elements while its rows are in cache. */
+/* A strip from end to end: sums and elements while its rows are in cache. Of scratch no vector lies across two cache
+ * lines: 8 x 4096 forward is 1.14 times as fast for it (Xeon of family 6, model 207). */
 static void resident_strip(const walk *k, size_t strip)
 {
     const bn_work *const w = k->work;
     const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, w->plan.columns - column);
-    double scratch[BN_SCRATCH], *const a = scratch, *const b = a + columns;
+    _Alignas(64) double scratch[BN_SCRATCH];
+    double *const a = scratch, *const b = a + columns;
 
     if (k->operation->block) reduce(k, 0, w->plan.blocks, column, columns, a, b, b + columns);
     k->operation->finish(w, column, columns, a, b);
@@ -146,7 +148,7 @@ static APART void reduce_task(const walk *k, size_t task)
     const size_t column = task % k->strips * k->schedule->strip;
     const size_t columns = least(k->schedule->strip, w->plan.columns - column);
     double *const node = node_of(w, chunk) + column;
-    double scratch[BN_SCRATCH];
+    _Alignas(64) double scratch[BN_SCRATCH];
 
     reduce(k, first_block(&w->plan, chunk), first_block(&w->plan, first_chunk(k, group + 1)), column, columns, node,
            node + w->plan.columns, scratch);
@@ -190,7 +192,7 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
     const bool first_trip = k->operation->block;
     bn_coefficients c;
     strip_tables t;
-    double finished[2 * BN_STRIP];
+    _Alignas(64) double finished[2 * BN_STRIP];
     size_t prepared = k->strips;
 
     for (size_t i = from; i < to; i++) {
@@ -277,7 +279,7 @@ static APART void crossed_sums(const walk *k, size_t strip)
     const bn_work *const w = k->work;
     const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, w->plan.columns - column);
     double *const node = node_of(w, 0) + column;
-    double scratch[BN_SCRATCH];
+    _Alignas(64) double scratch[BN_SCRATCH];
 
     reduce(k, 0, w->plan.blocks, column, columns, node, node + w->plan.columns, scratch);
     k->operation->finish(w, column, columns, node, node + w->plan.columns);
@@ -291,7 +293,7 @@ static APART void crossed_elements(const walk *k, size_t column, size_t columns,
     const bn_work *const w = k->work;
     bn_coefficients c;
     strip_tables t;
-    double finished[2 * BN_STRIP];
+    _Alignas(64) double finished[2 * BN_STRIP];
 
     if (k->operation->block && !atomic_load(k->extreme)) {
         prepare_shared(k, column, columns, &c);
