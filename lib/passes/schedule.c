@@ -145,10 +145,11 @@ static size_t levels(size_t blocks)
 /* Bytes of one feature that are to stay in cache from the first trip to the second. */
 static size_t feature_bytes(const bn_plan *p, size_t value, size_t reads) { return p->values * value * reads; }
 
-/* Features whose values fit a core's own cache, with room for what passes through. */
+/* Features whose values fit a core's own cache, with room for what passes through: backward, ResNet-50's images are 1.0
+ * to 1.1 times as fast with half of 2 MB as with three quarters (Xeon of family 6, model 207). */
 static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads)
 {
-    return bn_core_cache() / 4 * 3 / (feature_bytes(p, value, reads) + 1);
+    return bn_core_cache() / 2 / (feature_bytes(p, value, reads) + 1);
 }
 
 /* Or, where those are less than a piece, and its share of the last cache holds more, as many as make one. */
