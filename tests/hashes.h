@@ -39,6 +39,9 @@ static const struct row hashes[] = {
     /* In bytes beyond a last-level cache of 32 MB: written past it. Enough for 64 threads. */
     {LAST, 12000, 500, 1, {0xdbd9d212208e9fdb, 0xb117c4c553a45cd6, 0x9d4113a5401f692c, 0x99d1e9848b03e1cc}},
     {FIRST, 120, 64, 784, {0x595a553254a36257, 0xa2897e1dcd609db6, 0x8820e09039dfa2c3, 0x78cb0e4ccd9bd4c5}},
+    /* Short runs of few rows, added up along; a block of them after a full one. */
+    {FIRST, 3, 70, 49, {0x5ac45d711398c953, 0xc69a5baa31b777af, 0xcd4da11ac0bc5838, 0xd42ac7437db38c7e}},
+    {FIRST, 65, 5, 64, {0x5818d3910fcaa55f, 0x0d6a4f40accf758e, 0xc54b15909ad003b4, 0x0195f0f1c68ed42d}},
 };
 
 /* The same with NaN, infinities, the largest and smallest numbers and signed zeros among the values. */
@@ -51,6 +54,7 @@ static const struct row hashes_of_special_values[] = {
     {FIRST, 70, 90, 1, {0x9d13a51f2cfc2ea9, 0x71822d0982ae3ecc, 0xbf7ffcd21fed61f5, 0x14358b31b1e69a07}},
     {FIRST, 3, 45, 200, {0xc70e545f4cad3904, 0x3c28f655d51588e5, 0x2d21e6215224c5e3, 0xef97fa6df03d1b7f}},
     {FIRST, 2, 9, 5000, {0x15e45c1ea985163b, 0x2fa133da3a08ece6, 0x603098baf1d28259, 0x20cd880dcade4649}},
+    {FIRST, 2, 90, 49, {0xfc2dd7596e1d9686, 0x9765565ce350e1a2, 0x23da0025127b7753, 0x12c0bd91894cf78f}},
 };
 
 /* A batch in three parts: the serialised sums, y, mean, invstd, running statistics, dx, dgamma, dbeta. */
@@ -63,11 +67,12 @@ static const struct row hashes_of_parts[] = {
     {FIRST, 1000, 7, 1, {0x15035fea53c472be, 0xa0bbe989e7646797, 0xa31310ac83c69d15, 0x92bb7b354ac8eb5d}},
     {FIRST, 5, 3, 5000, {0xd620316938632d06, 0xb213cb025bacd103, 0x8719632b286ab5ce, 0x106dfe4c32d1c4f5}},
     {FIRST, 150, 80, 49, {0xc8fb28627554c1bf, 0x26d5e2a6d9928762, 0x99231516a73a4d7c, 0xbd2f19c75c4e01b5}},
+    {FIRST, 130, 40, 64, {0x2258b8d01fabefd3, 0x4056cdb36d6ef91e, 0xe6ad0e0bcb2391a5, 0x04000def63637c0e}},
 };
 
 /* variant_hash(set, true): every tail of a vector, strides, in place. */
 static const uint64_t hashes_of_everything[VARIANT_SETS] = {
     [FLOATS_CHANNELS_LAST] = 0x6ce17a194c4bbae5,
     [SIXTEEN_CHANNELS_LAST] = 0xdcb86d0b22054c4c,
-    [ALL_CHANNELS_FIRST] = 0x52dc4f32ee4b2702,
+    [ALL_CHANNELS_FIRST] = 0xe9fd48c20c26caa0,
 };
