@@ -191,7 +191,7 @@ CASE(accuracy, factors_beyond_float)
 static void check_constant(bnorm_desc d, double eps)
 {
     static const double values[] = {0,     1,    -1,     0.1,     1.0 / 3, 1e6,      8388607.0, -123456.789,
-                                    1e-30, 1e30, 3.4e38, 1.1e308, DBL_MAX, -DBL_MAX, 5e-324};
+                                    1e-30, 1e30, 3.4e38, 1.1e308, DBL_MAX, -DBL_MAX, 5e-324,    0x1.8000000000003p0};
     const size_t features = d.features, rows = d.batch * d.spatial;
     const double largest = largest_finite(d.dtype);
     d.eps = eps;
@@ -223,8 +223,8 @@ CASE(accuracy, constant_columns_yield_exactly_beta)
 {
     static const size_t rows[] = {2, 3, 5, 7, 16, 31, 63, 64, 65, 100, 127, 1000, 1025, 4097, 10007};
     static const size_t features[] = {1, 3, 8, 33, 130};
-    static const size_t images[][3] = {{2, 3, 1},  {1, 5, 49},   {3, 8, 100},   {50, 3, 7},
-                                       {2, 3, 63}, {2, 3, 4097}, {1, 2, 12544}, {7, 33, 16}};
+    static const size_t images[][3] = {{2, 3, 1},    {1, 5, 49},    {3, 8, 100}, {50, 3, 7},  {2, 3, 63},
+                                       {2, 3, 4097}, {1, 2, 12544}, {7, 33, 16}, {1, 60, 48}, {3, 60, 49}};
     for (int t = 0; t < TYPES; t++)
         for (int e = 0; e < 2; e++) {
             const double eps = e ? 1e-5 : 0;
