@@ -95,9 +95,8 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, size_t part, v
 {
     vd d[TOGETHER], products[TOGETHER];
 
-    if (what == SUM) { /* 2 and 4 values of a constant column add up exactly, 3 need not: its mean is the constant */
-        add_keeping(s, q, total(x, n == 3 ? 2 : n));
-        if (n == 3) add_keeping(s, q, x[2]);
+    if (what == SUM) {
+        add_keeping(s, q, total(x, n));
         return;
     }
     if (what == SQUARES) {
@@ -355,16 +354,20 @@ BN_INLINE void add_step(int what, source a, vd pivot, vd *s, vd *q)
     }
 }
 
-/* Of some lanes n vectors, of which the last may be a part. */
+/* Of some lanes n vectors, of which the last may be a part. Pair by pair, where what is lost is kept: of a constant
+ * column 3 values need not add up exactly, and its mean is the constant. Whether a lane has 3 of 3 vectors, or of 4
+ * where the last is 0, depends on how wide these are: both give the same. */
 BN_INLINE void add_lane(int what, source a, size_t n, size_t part, vd pivot, vd *s, vd *q)
 {
+    const size_t first = what == SUM && n > 2 ? 2 : n;
     vd x[TOGETHER], dy[TOGETHER];
 
     for (size_t r = 0; r < n; r++) {
         x[r] = load_some(a.x + r * BN_LANES, r + 1 < n ? VD : part);
         if (what == GRADIENT) dy[r] = load_some(a.dy + r * BN_LANES, r + 1 < n ? VD : part);
     }
-    add(what, x, dy, n, part, pivot, s, q);
+    add(what, x, dy, first, part, pivot, s, q);
+    if (first < n) add(what, x + first, dy + first, n - first, part, pivot, s, q);
 }
 
 /* What is left of a run, less than a step. The lanes of vector k have `before` whole vectors of it, and `last` values
