@@ -51,11 +51,11 @@ static void merge_sums(size_t columns, double n, double *restrict sum_dy, double
     }
 }
 
-/* 1 / sqrt(m2 / n + eps); share: 1 / n. For double, product, sum and root are put right by what they are off, so that
- * only the last rounding is left; float needs it not. */
-BN_INLINE double invstd_of(double m2, double n, double share, double eps)
+/* 1 / sqrt(m2 / n + eps). For double, product, sum and root are put right by what they are off, so that only the last
+ * rounding is left; float needs it not. */
+BN_INLINE double invstd_of(double m2, double n, double eps)
 {
-    const double var = m2 * share, v = var + eps, root = sqrt(v), r = 1 / root;
+    const double share = 1 / n, var = m2 * share, v = var + eps, root = sqrt(v), r = 1 / root;
     if (v == 0) return 0;
     if (sizeof(param) == sizeof(float) || !(v >= 0x1p-1000 && v <= DBL_MAX)) return r;
     const double v_off = rest_of(m2, var, n) * share + lost_by(var, eps, v);
@@ -65,8 +65,7 @@ BN_INLINE double invstd_of(double m2, double n, double share, double eps)
 
 static void invstd(size_t columns, double n, double eps, const double *m2, double *out)
 {
-    const double share = 1 / n;
-    for (size_t j = 0; j < columns; j++) out[j] = invstd_of(m2[j], n, share, eps);
+    for (size_t j = 0; j < columns; j++) out[j] = invstd_of(m2[j], n, eps);
 }
 
 static void running(size_t columns, double eps, const void *running_mean, const void *running_var,
@@ -75,7 +74,7 @@ static void running(size_t columns, double eps, const void *running_mean, const 
     const param *const rm = running_mean, *const rv = running_var;
     for (size_t j = 0; j < columns; j++) {
         mean[j] = (double)rm[j];
-        out[j] = invstd_of((double)rv[j], 1, 1, eps);
+        out[j] = invstd_of((double)rv[j], 1, eps);
     }
 }
 
@@ -91,10 +90,10 @@ static void update(size_t columns, double rate, double divisor, const double *re
                    void *running_mean, void *running_var)
 {
     param *const rm = running_mean, *const rv = running_var;
-    const double keep = 1 - rate, lost = (1 - keep) - rate, share = 1 / divisor;
+    const double keep = 1 - rate, lost = (1 - keep) - rate;
 
     for (size_t j = 0; j < columns; j++) {
-        const double var = m2[j] * share;
+        const double var = divided(m2[j], divisor);
         rm[j] = (param)moved((double)rm[j], mean[j], rate, keep, lost);
         rv[j] = (param)moved((double)rv[j], var, rate, keep, lost);
     }

@@ -1,4 +1,4 @@
-/* Template: one value out per value in, row by row. Wants a vector and a dtype header, and fetch.h.
+/* Template: one value out per value in, row by row. Wants a vector and a dtype header, rounding.h and fetch.h.
  *
  * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
  * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units. Nothing is fused. */
@@ -50,16 +50,10 @@ BN_INLINE real narrowed(double v)
 BN_INLINE double gamma_of(const bn_coefficients *c, size_t f) { return c->gamma ? ((const param *)c->gamma)[f] : 1; }
 BN_INLINE double beta_of(const bn_coefficients *c, size_t f) { return c->beta ? ((const param *)c->beta)[f] : 0; }
 BN_INLINE double scale_of(const bn_coefficients *c, size_t f) { return gamma_of(c, f) * c->invstd[f]; }
-/* sum / M. In double that is to be one rounding, see tests/README.md; of float's two nothing is left to see. */
-BN_INLINE double mean_of(const bn_coefficients *c, double sum)
-{
-    return sizeof(real) == sizeof(double) ? sum / c->values : sum * (1 / c->values);
-}
-
-BN_INLINE double mean_dy_of(const bn_coefficients *c, size_t f) { return mean_of(c, c->sum_dy[f]); }
+BN_INLINE double mean_dy_of(const bn_coefficients *c, size_t f) { return divided(c->sum_dy[f], c->values); }
 BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 {
-    return mean_of(c, c->sum_dy_d[f]) * c->invstd[f] * c->invstd[f];
+    return divided(c->sum_dy_d[f], c->values) * c->invstd[f] * c->invstd[f];
 }
 
 /* Values of a row that have their factors in the tables, or the same ones. */

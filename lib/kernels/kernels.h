@@ -16,13 +16,14 @@ enum {
     BN_STRIP = BN_STRIP_BYTES / 4,
     BN_TABLES = 5,       /* of factors, at most */
     BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
-    BN_GROUP = 64,       /* columns that are summed again together, long runs one by one; a narrow tile is one group */
-    BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along */
-    BN_LANES = 16,     /* a run of over BN_SHORT_RUN values is summed in so many lanes, */
-    BN_STEP = 64,      /* and so many values make one addition to each; */
-    BN_LONG_RUNS = 32, /* a tile has so many features of such runs at most */
-    BN_TABLE_RUN = 128 /* bytes; runs up to here have one factor a value in the tables of the element passes: a vector
-                          may have many features. Of longer ones a cache line has two at most */
+    BN_GROUP = 64,       /* columns that are summed again together, runs along one by one; a narrow tile is one group */
+    BN_SHORT_RUN = 64,   /* values; runs up to here are summed as columns, rows on top of each other, longer ones, and
+                            those of few rows from half of that on, along */
+    BN_LANES = 16,       /* a run that is summed along has so many lanes, */
+    BN_STEP = 64,        /* and so many values make one addition to each; */
+    BN_LONG_RUNS = 32,   /* a tile has so many features of runs along at most */
+    BN_TABLE_RUN = 128   /* bytes; runs up to here have one factor a value in the tables of the element passes: a vector
+                            may have many features. Of longer ones a cache line has two at most */
 };
 
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels

@@ -1,4 +1,4 @@
-/* Template: what a rounding loses, and how it is added back. Wants a vector header. */
+/* Template: what a rounding loses, and how it is added back. Wants a vector and a dtype header. */
 
 /* The upper 26 bits of a number: the product of two such, or of one and a lower part, is exact. */
 BN_INLINE double upper(double a)
@@ -39,6 +39,10 @@ BN_INLINE void add_keeping(vd *s, vd *lost, vd x)
     *lost += x - (sum - *s);
     *s = sum;
 }
+
+/* sum / n, for an n that many sums have. In double that is to be one rounding (tests/README.md, "The proven k"); of the
+ * two of 1 / n and the product nothing is left to see in float, and a division takes as long as all else here. */
+BN_INLINE double divided(double sum, double n) { return sizeof(real) == sizeof(double) ? sum / n : sum * (1 / n); }
 
 /* sum + lost, or a sum that has overflowed. */
 BN_INLINE double with_lost(double sum, double lost) { return isfinite(sum) ? sum + lost : sum; }

@@ -1,8 +1,8 @@
 /* Template: two sums over the values of each feature in one block, in double. Wants a vector and a dtype header,
  * rounding.h and fetch.h.
  *
- * Runs of up to BN_SHORT_RUN values, but for those of very few rows, are columns: rows are added up on top of each
- * other, and the columns of a run are folded at the end. Four rows at a time are added up in pairs, then to the sum;
+ * Runs of up to BN_SHORT_RUN values are columns, unless is_along: rows are added up on top of each other, and the
+ * columns of a run are folded at the end. Four rows at a time are added up in pairs, then to the sum;
  * rows that are left at the end of a block one by one. So the longest chain of additions over 64 rows (of one lane) is
  * 2 + 16, or 2 + 15 + 3 with rows left over; folding a run or lanes adds at most 6.
  *
@@ -270,8 +270,8 @@ BN_INLINE void add_more_sums(int what, size_t n, double *restrict s, double *res
 
 /* Of each group n rows of columns, the second half onto the first until one is left; of an odd number the one in the
  * middle waits. Step by step for all groups: a load that lies across the two stores before it would wait for them. The
- * last few values go one by one, each of many groups: one image of 7 x 7 and 2048 channels takes 0.9 of the time (Xeon
- * of family 6, model 207). */
+ * last few values go one by one, each of many groups: sums of 4 images of 7 x 7 floats take 0.92 to 0.99 of the
+ * time, of one of 5 x 5 0.82 to 1.0, least with AVX-512 (Xeon of family 6, model 207). */
 BN_INLINE void fold(int what, double *s, double *q, size_t groups, size_t n, size_t columns)
 {
     enum { FEW = 4 };
@@ -463,8 +463,9 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
 _Static_assert((int)BN_SHORT_RUN <= (int)BN_GROUP, "a group has a feature at least");
 
-/* Rows so few that folding their columns would take longer than adding up along them: sums of one image of 7 x 7 are
- * 1.2 to 1.8 times as fast along, of three 0.9 to 1.4, with any instruction set (Xeon of family 6, model 207). */
+/* Rows so few that folding their columns would take longer than adding up along them: along, sums of one
+ * image of 7 x 7 are 1.0 to 1.75 times as fast, of three 1.0 to 1.8, of runs of 32 values 0.92 to 1.4, by instruction
+ * set and dtype (Xeon of family 6, model 207). */
 static bool is_along(const bn_tile *t)
 {
     return t->lanes == 1 && t->run >= 2 * BN_LANES && t->rows * BN_LANES <= t->run;

@@ -79,7 +79,7 @@ struct shape {
 };
 
 /* M of 1, 2, 3, 7, 64, 1000 and a million, for each way that sums go: narrow matrices in lanes, wide ones in columns,
- * short runs folded, long runs along, large images in parts. */
+ * short runs folded, long ones and those of few rows along, large images in parts. */
 struct group {
     const char *name;
     bnorm_layout layout;
@@ -305,6 +305,7 @@ static const struct order {
     {"columns", {63 * 64 + 1, 1, 1}, 64, 26, 28},
     {"short runs", {63, 2, 63}, 63, 25, 27},
     {"long runs", {2, 1, 1536}, 16, 24, 26},
+    {"few rows", {4, 1, 64}, 16, 9, 11},
 };
 
 static const double proven_mean_f64 = 4.01; /* additions of doubles are kept whole, or nearly; .01 for what is left */
