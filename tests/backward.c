@@ -69,7 +69,7 @@ CASE(backward, foreign_statistics)
 CASE(backward, infinite_saved_mean)
 {
     static const size_t pixels[] = {1, 5, 49, 63, 64, 65, 66, 72, 79, 100, 127, 196, 201};
-    enum { SIZES = sizeof pixels / sizeof *pixels };
+    enum { SIZES = LENGTH(pixels) };
     for (int kind = 0; kind < TYPES * LAYOUTS * SIZES; kind++) {
         const bnorm_dtype type = all_types[kind % TYPES];
         const bnorm_desc d =
@@ -153,7 +153,7 @@ CASE(backward, finite_differences)
     static const size_t shapes[][2] = {{2, 1}, {3, 1}, {7, 1}, {33, 1}, {1, 2}, {3, 9}, {2, 16}};
     static const bnorm_dtype types[] = {BNORM_F32, BNORM_F64};
     for (int t = 0; t < 2; t++)
-        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (size_t s = 0; s < LENGTH(shapes); s++)
             for (int wide_eps = 0; wide_eps < 2; wide_eps++) {
                 const bnorm_layout layout = shapes[s][1] > 1 ? BNORM_CHANNELS_FIRST : BNORM_CHANNELS_LAST;
                 bnorm_desc d = bnorm_image(types[t], layout, shapes[s][0], 5, shapes[s][1]);

@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-
 enum { RANKS_MOST = 33 };
 
 /* ---- a batch over ranks ---- */

@@ -186,7 +186,7 @@ CASE(forward, images)
                                        {2, 100, 13}, {4, 1, 784}, {1, 3, 12544}};
     for (int t = 0; t < TYPES; t++)
         for (int l = 0; l < LAYOUTS; l++)
-            for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            for (size_t s = 0; s < LENGTH(shapes); s++) {
                 const bnorm_desc d =
                     bnorm_image(all_types[t], all_layouts[l], shapes[s][0], shapes[s][1], shapes[s][2]);
                 check_all_calls(&d, &(struct input){.pattern = RANDOM}, &worst);
@@ -229,7 +229,7 @@ CASE(forward, nan_and_infinity_stay_in_their_feature)
     static const size_t shapes[][3] = {{5, 3, 1},   {70, 19, 1},  {1100, 3, 1}, {300, 64, 1}, {5, 3, 49},
                                        {9, 19, 16}, {40, 3, 100}, {2, 7, 4097}, {130, 4, 7}};
     for (int t = 0; t < TYPES; t++)
-        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (size_t s = 0; s < LENGTH(shapes); s++)
             for (int i = 0; i < 3; i++)
                 for (int l = shapes[s][2] > 1 ? 0 : 1; l < LAYOUTS; l++) {
                     const bnorm_layout layout = shapes[s][2] > 1 ? all_layouts[l] : BNORM_CHANNELS_LAST;

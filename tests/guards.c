@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-
 enum { LINE = 64 };
 enum side { END, BEGINNING, SIDES };
 

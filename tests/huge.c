@@ -13,8 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-
 enum { OWN = 4096 /* elements at the end */, VALUES = 8, LARGEST = VALUES + 3 };
 
 /* ---- a large array ----------------------------------------------------------------------------------------------- */

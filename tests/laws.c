@@ -195,5 +195,5 @@ CASE(laws, layouts_agree)
 {
     static const size_t shapes[][3] = {{2, 3, 1}, {5, 4, 49}, {50, 17, 7}, {3, 100, 16}, {2, 3, 4097}, {1, 5, 2}};
     for (int t = 0; t < TYPES; t++)
-        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) check_layouts_agree(all_types[t], shapes[s]);
+        for (size_t s = 0; s < LENGTH(shapes); s++) check_layouts_agree(all_types[t], shapes[s]);
 }

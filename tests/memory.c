@@ -145,8 +145,8 @@ CASE(memory, workspace_size_of_smaller_batches)
                         pixels[] = {1, 2, 49, 64, 65, 3136};
     for (int t = 0; t < TYPES; t++)
         for (int l = 0; l < LAYOUTS; l++)
-            for (size_t f = 0; f < sizeof features / sizeof *features; f++)
-                for (size_t s = 0; s < sizeof pixels / sizeof *pixels; s++) {
+            for (size_t f = 0; f < LENGTH(features); f++)
+                for (size_t s = 0; s < LENGTH(pixels); s++) {
                     size_t before = 0;
                     for (size_t batch = 0; batch < 3000; batch += 1 + batch / 700) {
                         const bnorm_desc d = bnorm_image(all_types[t], all_layouts[l], batch, features[f], pixels[s]);

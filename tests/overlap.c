@@ -124,7 +124,7 @@ CASE(overlap, slices_of_channels)
 {
     static const size_t pixels[] = {1, 2, 5, MOST_PIXELS};
     for (int kind = 0; kind < TYPES * LAYOUTS; kind++)
-        for (size_t s = 0; s < sizeof pixels / sizeof *pixels; s++)
+        for (size_t s = 0; s < LENGTH(pixels); s++)
             for (size_t features = 1; features <= CHANNELS; features++)
                 for (size_t x = 0; x + features <= CHANNELS; x++)
                     for (size_t y = 0; y + features <= CHANNELS; y++)
@@ -157,7 +157,7 @@ CASE(overlap, elements_of_images)
         } places[] = {{1, BNORM_OVERLAP},  {7, BNORM_OVERLAP},  {13, BNORM_OVERLAP}, {14, BNORM_OK},
                       {15, BNORM_OVERLAP}, {28, BNORM_OVERLAP}, {69, BNORM_OVERLAP}, {70, BNORM_OK},
                       {0, BNORM_OK},       {42, BNORM_OK},      {41, BNORM_OVERLAP}, {43, BNORM_OVERLAP}};
-        for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        for (size_t i = 0; i < LENGTH(places); i++) {
             const bnorm_buffers b = {.x = bytes, .y = bytes + places[i].y * size};
             const bnorm_status status = call(TRAINING, &d, &b);
             CHECK(status == places[i].status, "y at %zu: %s", places[i].y, bnorm_status_string(status));
@@ -222,7 +222,7 @@ CASE(overlap, every_pair)
     static const enum array_name backward_used[] = {X, DY, GAMMA, MEAN, INVSTD, DX, DGAMMA, DBETA, ARRAYS};
     const bnorm_desc all[] = {bnorm_matrix(BNORM_F64, 9, 4), bnorm_image(BNORM_F64, BNORM_CHANNELS_LAST, 3, 4, 5),
                               bnorm_image(BNORM_F64, BNORM_CHANNELS_FIRST, 3, 4, 5)};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    for (size_t i = 0; i < LENGTH(all); i++) {
         check_pairs(all[i], TRAINING, training, training_used);
         check_pairs(all[i], INFERENCE, inference, inference_used);
         check_pairs(all[i], BACKWARD, backward, backward_used);

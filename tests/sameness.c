@@ -19,8 +19,6 @@
 #include <omp.h>
 #endif
 
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 /* What could be handed to different threads: chunks of rows by strips of 64 columns, or by features with their runs. */

@@ -193,7 +193,7 @@ CASE(sixteen, every_pattern_through_dx)
 {
     static const double gammas[] = {1, 2, 0x1p-3, 0x1p-9, -0x1p-12, 1.5};
     for (int t = 0; t < SIXTEEN; t++)
-        for (size_t g = 0; g < sizeof gammas / sizeof *gammas; g++)
+        for (size_t g = 0; g < LENGTH(gammas); g++)
             for (int shape = 0; shape < 4; shape++) {
                 if (test_quick() && (g + (size_t)shape) % 4 != 0) continue;
                 const bnorm_desc d =
@@ -257,8 +257,8 @@ CASE(sixteen, parameters_of_nan)
     static const enum array_name parameters[] = {GAMMA, BETA, RUNNING_MEAN, RUNNING_VAR};
     static const uint32_t patterns[] = {0x7fffffff, 0xffffffff, 0x7f800001};
     for (int kind = 0; kind < SIXTEEN * LAYOUTS; kind++)
-        for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
-            for (size_t n = 0; n < sizeof patterns / sizeof *patterns; n++) {
+        for (size_t i = 0; i < LENGTH(parameters); i++)
+            for (size_t n = 0; n < LENGTH(patterns); n++) {
                 const bnorm_desc d = bnorm_image(types[kind % SIXTEEN], all_layouts[kind / SIXTEEN], 2, 3, 9);
                 describe("%s, channels %s, parameter %zu, NaN %zu", type_name(d.dtype), layout_name(d.layout), i, n);
                 struct problem p = problem_make(&d, 0);

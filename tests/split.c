@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-
 /* ---- a batch and its parts --------------------------------------------------------------------------------------- */
 
 struct results {

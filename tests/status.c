@@ -130,7 +130,7 @@ static const struct fault {
     {"workspace too small", workspace_small, BNORM_WORKSPACE, ON_ALL, PART_WORKSPACE},
 };
 
-enum { FAULTS = sizeof faults / sizeof *faults };
+enum { FAULTS = LENGTH(faults) };
 
 static struct problem sound_image(const bnorm_desc *d)
 {

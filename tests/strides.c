@@ -20,8 +20,8 @@ CASE(strides, each_and_all)
     static const size_t shapes[][2] = {{2, 1}, {3, 3}, {17, 15}, {65, 64}, {130, 67}, {1000, 3}};
     struct worst worst = {0};
     for (int t = 0; t < TYPES; t++)
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-            for (size_t s = 0; s < sizeof strides / sizeof *strides; s++)
+        for (size_t i = 0; i < LENGTH(shapes); i++)
+            for (size_t s = 0; s < LENGTH(strides); s++)
                 check_strides(bnorm_matrix(all_types[t], shapes[i][0], shapes[i][1]), strides[s][0], strides[s][1],
                               strides[s][2], strides[s][3], &worst);
 }
@@ -33,7 +33,7 @@ CASE(strides, images)
     struct worst worst = {0};
     for (int t = 0; t < TYPES; t++)
         for (int l = 0; l < LAYOUTS; l++)
-            for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            for (size_t s = 0; s < LENGTH(shapes); s++) {
                 const bnorm_desc d =
                     bnorm_image(all_types[t], all_layouts[l], shapes[s][0], shapes[s][1], shapes[s][2]);
                 check_strides(d, 2, 3, 4, 5, &worst);
@@ -92,7 +92,7 @@ CASE(strides, in_place)
     struct worst worst = {0};
     for (int t = 0; t < TYPES; t++)
         for (int l = 0; l < LAYOUTS; l++)
-            for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            for (size_t s = 0; s < LENGTH(shapes); s++)
                 for (size_t padding = 0; padding < 4; padding += 3)
                     for (int o = 0; o < OPERATIONS; o++) {
                         if (test_quick() && shapes[s][0] * shapes[s][1] * shapes[s][2] > QUICK_VALUES) continue;

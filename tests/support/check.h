@@ -17,6 +17,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Entries of an array, which is no pointer. */
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
 struct test_case {
     const char *suite, *name;
     void (*body)(void);

@@ -50,7 +50,7 @@ struct problem problem_make(const bnorm_desc *desc, size_t shift)
     p.arrays[DX] = array_make(desc->dtype, p.count, features, run, dx, shift);
     p.arrays[DY] = array_make(desc->dtype, p.count, features, run, dy, shift);
     static const enum array_name parameters[] = {GAMMA, BETA, DGAMMA, DBETA, RUNNING_MEAN, RUNNING_VAR};
-    for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+    for (size_t i = 0; i < LENGTH(parameters); i++)
         p.arrays[parameters[i]] = array_make(parameter_type(desc->dtype), 1, features, 1, features, shift);
     p.arrays[MEAN] = array_make(BNORM_F64, 1, features, 1, features, shift);
     p.arrays[INVSTD] = array_make(BNORM_F64, 1, features, 1, features, shift);
@@ -92,7 +92,7 @@ static void put_special_values(struct problem *p)
     const bnorm_dtype type = p->desc.dtype;
     const double values[] = {
         NAN, HUGE_VAL, -HUGE_VAL, largest_finite(type), -largest_finite(type), least_subnormal(type), 0, -0.0};
-    const size_t turns = sizeof values / sizeof *values + 1, features = p->desc.features;
+    const size_t turns = LENGTH(values) + 1, features = p->desc.features;
     for (size_t c = 0; c < features; c++)
         for (size_t m = 0; m < p->count; m++) {
             const uint64_t bits = random_bits(test_seed() + 6, m * features + c);
