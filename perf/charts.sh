@@ -21,10 +21,14 @@ while [ $# -gt 0 ]; do
     -d) dtype=$2; shift 2 ;;
     -l) layout=$2; shift 2 ;;
     -h | --help) usage; exit 0 ;;
+    -*) usage >&2; exit 2 ;;
     *) break ;;
     esac
 done
 [ $# -ge 1 ] || { usage >&2; exit 2; }
+for file; do
+    [ -r "$file" ] || { echo "charts.sh: cannot read $file" >&2; exit 1; }
+done
 out=${out:-$(dirname "$1")}
 mkdir -p "$out"
 command -v gnuplot >/dev/null || { echo 'charts.sh: gnuplot is not installed (gnuplot-nox)' >&2; exit 1; }

@@ -14,12 +14,12 @@ EOF
 rounds=5
 while [ $# -gt 0 ]; do
     case $1 in
-    -n) rounds=$2; shift 2 ;;
+    -n) rounds=${2:-0}; shift $(($# < 2 ? 1 : 2)) ;;
     -h | --help) usage; exit 0 ;;
     *) break ;;
     esac
 done
-[ $# -ge 2 ] || { usage >&2; exit 2; }
+[ $# -ge 2 ] && [ "$rounds" -ge 1 ] || { usage >&2; exit 2; }
 program() { if [ -d "$1" ]; then echo "$1/perf/bnorm-bench"; else echo "$1"; fi; }
 a=$(program "$1")
 b=$(program "$2")

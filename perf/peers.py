@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """bnorm beside NumPy (the notebook's function) and PyTorch, in one process, repetition by repetition.
 
-Prints CSV, its columns named as bnorm-bench's, one row for each shape and peer; `peer_ratio` is the peer's time over bnorm's, in
-the same repetition. A table goes to stderr. Calls go by way of ctypes, which costs bnorm some 0.3 us a call; the peers
+Prints CSV, its columns named as bnorm-bench's, one row for each shape and peer; `peer_ratio` is the peer's time over
+bnorm's, in the same repetition. A table goes to stderr. Calls go by way of ctypes, which costs bnorm some 0.3 us a call; the peers
 pay for their own way from Python, and NumPy and PyTorch allocate their outputs in every call, as their users do.
 
     /usr/bin/python3 perf/peers.py build-perf/lib/libbnorm.so --threads 2 > results.csv
@@ -33,9 +33,8 @@ MATRICES = ("200x3", "32x128", "256x1024", "4096x512", "1000x1000", "1024x4096",
             "100x30000")
 RESNET50 = ("50x112x112x64", "50x56x56x256", "50x56x56x64", "50x28x28x512", "50x28x28x128", "50x14x14x1024",
             "50x14x14x256", "50x7x7x2048", "50x7x7x512")
-COLUMNS = ("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s,speed_up,textbook_ratio,arrays,share,"
-           "share_q1,share_q3,read_after_ms,peer,peer_ms,peer_ratio,peer_ratio_q1,peer_ratio_q3,peer_read_after_ratio,"
-           "repetitions,interruptions_per_s").split(",")
+COLUMNS = ("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,peer,peer_ms,peer_ratio,peer_ratio_q1,"
+           "peer_ratio_q3,repetitions,interruptions_per_s").split(",")
 EPS, RATE = 1e-5, 0.1
 SAMPLE = 25e-6  # seconds that one sample lasts at least
 
@@ -281,30 +280,52 @@ def commit():
         return "unknown"
 
 
+def ops(text):
+    names = text.split(",")
+    if not set(names) <= {"forward", "backward"}:
+        raise argparse.ArgumentTypeError("forward, backward or both, with a comma")
+    return names
+
+
+def shapes(text):
+    text = text.replace("matrices", ",".join(MATRICES)).replace("resnet50", ",".join(RESNET50))
+    sizes = {name: tuple(map(int, name.split("x"))) for name in text.split(",")}
+    if not all(len(size) > 1 and min(size) > 0 for size in sizes.values()):
+        raise argparse.ArgumentTypeError("ROWSxC or NxHxWxC")
+    return sizes
+
+
+def positive(text):
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return int(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", help="libbnorm.so")
-    parser.add_argument("--shapes", default="matrices",
+    parser.add_argument("--shapes", type=shapes, default="matrices",
                         help="ROWSxC and NxHxWxC (also with --layout nchw), or a suite: matrices, resnet50")
-    parser.add_argument("--op", default="forward,backward")
+    parser.add_argument("--op", type=ops, default="forward,backward", help="forward, backward; default both")
     parser.add_argument("--layout", default="nhwc", choices=("nhwc", "nchw"), help="of images")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=positive, default=os.cpu_count())
     parser.add_argument("--min-time", type=float, default=1.0, help="seconds for each contest")
     options = parser.parse_args()
-    shapes = options.shapes.replace("matrices", ",".join(MATRICES)).replace("resnet50", ",".join(RESNET50)).split(",")
     if torch is not None:
         torch.set_num_threads(options.threads)
         torch.set_grad_enabled(False)
-    library = Library(options.library)
+    try:
+        library = Library(options.library)
+    except OSError as error:
+        sys.exit(f"peers.py: {error}")
 
     print(f"# cpu: {cpu_name()}, {os.cpu_count()} logical processors\n# bnorm: {library.version}, commit {commit()}, "
           f"isa {library.isa}\n# peers: NumPy {np.__version__}, PyTorch {torch.__version__ if torch else 'none'}; their "
           f"times include allocating the output\n# python: {platform.python_version()}\n"
           f"# date: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}\n{','.join(COLUMNS)}", flush=True)
     rows, failures = [], 0
-    for op in options.op.split(","):
-        for text in shapes:
-            n, *middle, c = map(int, text.split("x"))
+    for op in options.op:
+        for text, (n, *middle, c) in options.shapes.items():
             layout = "nc" if not middle else options.layout
             dims = (n, c, *middle) if layout == "nchw" else (n, *middle, c)
             try:

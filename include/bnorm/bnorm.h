@@ -99,7 +99,7 @@ typedef struct bnorm_desc {
                               0 is allowed: a variance of 0 then gives invstd 0, so y = beta */
     double update_rate;    /* r, the weight of the new batch: running = (1 - r) * running + r * batch; in [0, 1],
                               default 0.1. PyTorch's and cuDNN's momentum; 1 - momentum of Keras and ONNX */
-    double negative_slope; /* of BNORM_LEAKY_RELU */
+    double negative_slope; /* of BNORM_LEAKY_RELU, and not looked at without it */
 
     bool biased_running_var; /* false: running_var takes the unbiased variance, M / (M - 1) times var, as PyTorch and
                                 TensorFlow do; true: the biased one, as ONNX and Keras do */
@@ -205,7 +205,7 @@ typedef enum bnorm_status {
  *         running_mean[c] = (1 - r) * running_mean[c] + r * mean[c]
  *         running_var[c]  = (1 - r) * running_var[c]  + r * (M / (M - 1)) * var[c]
  *
- * r = 0 leaves the running statistics alone to the bit, r = 1 replaces them. A constant feature yields exactly beta.
+ * r = 0 leaves the running statistics alone to the bit, r = 1 replaces them. A constant feature yields exactly beta (-0 as 0).
  * y may be x. Trips over memory: read x, write y, and read x again where it did not stay in the cache. */
 BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
@@ -225,7 +225,7 @@ BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bno
  *
  * Of inference, for frozen layers, there is no such call: dx = gamma * invstd * dy is bnorm_normalise with x = dy,
  * mean 0, invstd = 1 / sqrt(running_var + eps) and beta NULL; dbeta and dgamma are bnorm_gradient_sums with the running
- * mean.
+ * mean, as double.
  *
  * Trips over memory: read x and dy, write dx, and read x and dy again where they did not stay in the cache. */
 BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *buffers);
@@ -395,7 +395,7 @@ BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const b
 /* ---- 9. Sizes ---------------------------------------------------------------------------------------------------- */
 
 /* Scratch in bytes that is enough for each of the three calls with this description, any number of threads, and any
- * smaller batch: the size for the largest batch serves all. At most 4 % of x and 64 KB. */
+ * smaller batch: the size for the largest batch serves all. At most 4 % of x plus 64 KB. */
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
 
 /* Batch entries in one block, a power of two that does not depend on the batch. Sums are taken by blocks, and blocks
