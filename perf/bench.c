@@ -42,7 +42,7 @@ static const struct argp_option table[] = {
     {"min-time", MIN_TIME, "SECONDS", 0, "to spend on a contest at least; default 1", 0},
     {"csv", CSV, "FILE", 0, "write the results there too", 0},
     {"append", APPEND, NULL, 0, "add rows to that file, without a header", 0},
-    {"all-isa", ALL_ISA, NULL, 0, "run once for each instruction set, best first; those that the machine lacks are named", 0},
+    {"all-isa", ALL_ISA, NULL, 0, "run once for each instruction set, best first; says which the machine lacks", 0},
     {"weak", WEAK, NULL, 0, "rows times the threads; speed-up compares with one thread on one share of the rows", 0},
     {"llc", LLC, "KB", 0, "size of the last-level cache, where the system reports it wrongly", 0},
     {0}};
