@@ -35,7 +35,7 @@ static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
 {
     const bnorm_desc *const d = &w->desc;
     const bnorm_buffers *const b = w->buffers;
-    const size_t rows = w->plan.values > 0 ? w->plan.rows : 0, size = w->value, width = bn_row_values(d) * size;
+    const size_t rows = w->plan.rows, size = w->value, width = bn_row_values(d) * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
     const size_t used = b->workspace_size < scratch ? b->workspace_size : scratch;
     bn_arrays a;

@@ -198,7 +198,7 @@ static bool written_shares(const bn_work *w, const void *written, size_t stride,
 {
     const bnorm_desc *const d = &w->desc;
     const bnorm_buffers *const b = w->buffers;
-    const size_t rows = w->plan.values > 0 ? w->plan.rows : 0, width = bn_row_values(d) * w->value;
+    const size_t rows = w->plan.rows, width = bn_row_values(d) * w->value;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
     bn_arrays a = {.written = 1};
 

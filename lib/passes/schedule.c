@@ -1,6 +1,7 @@
 #include "passes/schedule.h"
 #include "isa/cache.h"
 #include "parallel/parallel.h"
+#include "plan/integers.h"
 
 enum {
     RESIDENT_ROWS = 512,      /* more leave strips so narrow that they are read at the pace of single lines */
@@ -20,11 +21,6 @@ enum {
 };
 
 _Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "there is room where three arrays are worth two threads");
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
-static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
 static bool is_of_socket(void) { return bn_last_level_cache() > LAST_CACHE; }
 static size_t last_cache(void) { return is_of_socket() ? OF_SOCKET : bn_last_level_cache(); }
@@ -157,7 +153,7 @@ static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, si
 {
     const size_t own = features_in_own_cache(p, value, reads), piece = divide_up(PIECE, p->run * value);
     const size_t more = least(piece, last_cache() / 2 / threads / (feature_bytes(p, value, reads) + 1));
-    return own > more ? own : more;
+    return larger(own, more);
 }
 
 /* Features of the widest tile that the tables, and the room for sums of columns, allow. */
@@ -239,7 +235,7 @@ static bool shared_evenly(size_t strips, size_t blocks, size_t of_group, size_t 
     size_t most = 0;
     for (size_t t = 0, from = 0, to; t < threads; t++, from = to) {
         to = before(strips, blocks, of_group, bn_first_task(strips, blocks, of_group, t + 1, threads));
-        if (to - from > most) most = to - from;
+        most = larger(most, to - from);
     }
     return 3 * most * threads <= 4 * strips * blocks;
 }

@@ -1,5 +1,6 @@
 #include "passes/passes.h"
 #include "parallel/parallel.h"
+#include "plan/integers.h"
 
 #include <stdatomic.h>
 
@@ -11,8 +12,6 @@ typedef struct walk {
     char *tables;         /* that threads share, where rows are whole or crossed */
     atomic_bool *extreme; /* some factors of these are */
 } walk;
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 static double *node_of(const bn_work *w, size_t chunk) { return w->nodes + chunk * 2 * w->plan.columns; }
 
@@ -98,6 +97,7 @@ static void prepare_shared(const walk *k, size_t column, size_t columns, bn_coef
     c->pitch_of_tables = k->schedule->table_pitch;
     c->first = column % set;
     c->extreme = false;
+    c->repeat = 1; /* they hold the factors of one row */
 }
 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
@@ -288,7 +288,7 @@ static APART void crossed_sums(const walk *k, size_t strip)
 }
 
 /* Elements of rows [from, to), some columns, by the shared tables; each thread makes its own where nothing was summed,
- * or where factors are extreme. The shared ones hold the factors of one row. */
+ * or where factors are extreme. */
 static APART void crossed_elements(const walk *k, size_t column, size_t columns, size_t from, size_t to)
 {
     const bn_work *const w = k->work;
@@ -296,12 +296,10 @@ static APART void crossed_elements(const walk *k, size_t column, size_t columns,
     strip_tables t;
     _Alignas(64) double finished[2 * BN_STRIP];
 
-    if (k->operation->block && !atomic_load(k->extreme)) {
+    if (k->operation->block && !atomic_load(k->extreme))
         prepare_shared(k, column, columns, &c);
-        c.repeat = 1;
-    } else {
+    else
         factors_of_strip(k, column, columns, finished, &t, &c);
-    }
     k->operation->elements(w, (bn_block){.row = from, .rows = to - from, .run = 1}, column, &c);
 }
 
@@ -379,7 +377,7 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
     walk k = {.work = work,
               .operation = operation,
               .schedule = &s,
-              .strips = (p->columns + s.strip - 1) / s.strip,
+              .strips = divide_up(p->columns, s.strip),
               .tables = s.whole || (s.crossed && operation->block) ? tables_among(work) : NULL,
               .extreme = &extreme};
     bn_parallel(s.threads, s.crossed ? crossed : s.resident ? resident : streamed, &k);

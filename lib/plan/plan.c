@@ -1,9 +1,6 @@
 #include "plan/plan.h"
 #include "kernels/kernels.h" /* how runs are summed */
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
-static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
+#include "plan/integers.h"
 
 static size_t at_least_power_of_two(size_t n)
 {
@@ -76,7 +73,7 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
 
     const size_t by_size = is_two_halves(&p) ? 1 : worth_a_node(&p, value);
     const size_t by_number = at_least_power_of_two(divide_up(p.blocks, BN_CHUNKS));
-    p.chunk_blocks = by_size > by_number ? by_size : by_number;
+    p.chunk_blocks = larger(by_size, by_number);
     p.chunks = divide_up(p.blocks, p.chunk_blocks);
     while (p.chunks > 1 && 2 * sizeof(double) * features * p.chunks > bn_plan_room(&p, value)) { /* few full ones */
         p.chunk_blocks *= 2;
@@ -89,13 +86,13 @@ size_t bn_plan_chunks_most(const bn_plan *p, size_t value)
 {
     if (p->blocks <= 1) return p->blocks; /* small calls do without the divisions */
     const size_t by_size = divide_up(p->blocks, worth_a_node(p, value)), halves = p->columns <= BN_HALVED ? 2 : 1;
-    return least(by_size > halves ? by_size : halves, BN_CHUNKS);
+    return least(larger(by_size, halves), BN_CHUNKS);
 }
 
 bn_plan bn_plan_node(const bn_plan *whole, size_t from, size_t to)
 {
     bn_plan p = *whole;
-    p.first = from;
+    p.first += from;
     p.values = bn_plan_values(whole, to) - bn_plan_values(whole, from);
     p.blocks = to - from;
     p.chunks = divide_up(p.blocks, p.chunk_blocks);

@@ -51,7 +51,8 @@ size_t bn_plan_room(const bn_plan *plan, size_t value);
 /* Chunks of this batch, or of any smaller one, at most. */
 size_t bn_plan_chunks_most(const bn_plan *plan, size_t value);
 
-/* The plan of an aligned node: blocks [from, to) of a plan, numbered from 0, where they stand in its arrays. */
+/* The plan of an aligned node: blocks [from, to) of a plan, numbered from 0, where they stand in its arrays. Its rows
+ * stay the whole's. */
 bn_plan bn_plan_node(const bn_plan *plan, size_t from, size_t to);
 
 /* Where a block stands: rows [row, row + rows), of each run the values [from, from + run). */

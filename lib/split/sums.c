@@ -1,6 +1,7 @@
 #include "split/sums.h"
 #include "check.h"
 #include "parallel/fpenv.h"
+#include "plan/integers.h"
 
 #include <stdlib.h>
 
@@ -135,8 +136,6 @@ bnorm_status bn_sums_merge(bn_sums *s, const bn_sums *next)
     bn_forest_free(&copy);
     return status;
 }
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 void bn_sums_fold(const bn_sums *s, bn_use_of_sums *use, const bnorm_buffers *to)
 {

@@ -1,0 +1,12 @@
+/* What counts of rows, columns and bytes are worked out with. */
+#ifndef BN_INTEGERS_H
+#define BN_INTEGERS_H
+
+#include <stddef.h>
+
+static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static inline size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
+static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
+
+#endif
