@@ -77,12 +77,12 @@ static bool bad_stride(const bnorm_desc *r)
     return false;
 }
 
-/* By its bits: a caller's denormals-are-zero would take the smallest numbers for 0. */
-static bool below_0(double v)
+bool bn_below_0(double v)
 {
+    const uint64_t minus_0 = (uint64_t)1 << 63, minus_infinity = (uint64_t)0xfff << 52;
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
-    return bits > (uint64_t)1 << 63; /* which are those of -0 */
+    return bits > minus_0 && bits <= minus_infinity;
 }
 
 static bool in_range(int value, int last) { return value >= 0 && value <= last; }
@@ -121,8 +121,8 @@ bnorm_status bn_work_make(const bnorm_desc *d, bool unsupported_arrays, const bn
     if (arrays_overflow(&w->desc)) return BNORM_OVERFLOW;
     make(w, b);
     if (bad_stride(&w->desc)) return BNORM_BAD_STRIDE;
-    if (below_0(d->eps) || !isfinite(d->eps)) return BNORM_BAD_EPS;
-    if (below_0(d->update_rate) || !(d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
+    if (bn_below_0(d->eps) || !isfinite(d->eps)) return BNORM_BAD_EPS;
+    if (bn_below_0(d->update_rate) || !(d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
     if (d->threads < 0) return BNORM_BAD_THREADS;
     return BNORM_OK;
 }

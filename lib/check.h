@@ -8,6 +8,9 @@
 
 bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b);
 
+/* v < 0, by its bits: a caller's denormals-are-zero would take the smallest numbers for 0. */
+bool bn_below_0(double v);
+
 /* Values of a row, side by side. */
 size_t bn_row_values(const bnorm_desc *desc);
 

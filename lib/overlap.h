@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Rows of `width` bytes, `stride` bytes apart, stride >= width. Without rows or width, or with start NULL, it is empty. */
+/* Rows of `width` bytes, `stride` bytes apart, stride >= width. Without rows, without width or with start NULL it is
+ * empty. */
 typedef struct bn_span {
     const void *start;
     size_t rows, stride, width;

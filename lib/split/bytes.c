@@ -1,5 +1,6 @@
 /* Sums as plain bytes. */
 #include "split/sums.h"
+#include "check.h"
 
 static const char magic[8] = {'b', 'n', 'o', 'r', 'm', 's', 'u', 'm'};
 enum { BYTE_ORDER_MARK = 0x01020304, FORMAT = 1 };
@@ -84,7 +85,7 @@ static bool count_holds(const bn_sums *s, const bn_forest *f, size_t blocks, uin
 static bool no_variance_below_0(const bn_sums *s, const double *m2)
 {
     bool holds = true;
-    for (size_t j = 0; s->kind == BN_MOMENTS && j < s->desc.features; j++) holds &= !(m2[j] < 0);
+    for (size_t j = 0; s->kind == BN_MOMENTS && j < s->desc.features; j++) holds &= !bn_below_0(m2[j]);
     return holds;
 }
 
