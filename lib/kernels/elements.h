@@ -166,11 +166,11 @@ typedef struct tables {
     size_t pitch;
 } tables;
 
-/* Unless threads may share them, the pitch is known here, and one register does for all: inference of 1000 x 1000 takes
+/* Unless elements are streamed, the pitch is known here, and one register does for all: inference of 1000 x 1000 takes
  * 0.8 of the time (Zen 3). */
-BN_INLINE tables tables_from(const bn_coefficients *c, bool shared, size_t value)
+BN_INLINE tables tables_from(const bn_coefficients *c, bool any_pitch, size_t value)
 {
-    const size_t pitch = shared ? c->pitch_of_tables : BN_STRIP_BYTES / sizeof(real);
+    const size_t pitch = any_pitch ? c->pitch_of_tables : BN_STRIP_BYTES / sizeof(real);
     tables t = {.pitch = pitch};
 
     for (size_t h = 0; h < BN_HALVES; h++)

@@ -37,6 +37,12 @@ static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t 
                         scratch + columns);
 }
 
+/* Columns of the strip that begins there. */
+static size_t strip_from(const walk *k, size_t column)
+{
+    return least(k->schedule->strip, k->work->plan.columns - column);
+}
+
 /* How many of the blocks from b on make whole rows. */
 static size_t blocks_of_whole_rows(const bn_plan *p, bn_block b, size_t blocks)
 {
@@ -117,7 +123,7 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
 static void resident_strip(const walk *k, size_t strip)
 {
     const bn_work *const w = k->work;
-    const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, w->plan.columns - column);
+    const size_t column = strip * k->schedule->strip, columns = strip_from(k, column);
     _Alignas(64) double scratch[BN_SCRATCH];
     double *const a = scratch, *const b = a + columns;
 
@@ -147,7 +153,7 @@ static APART void reduce_task(const walk *k, size_t task)
     const bn_work *const w = k->work;
     const size_t group = task / k->strips, chunk = first_chunk(k, group);
     const size_t column = task % k->strips * k->schedule->strip;
-    const size_t columns = least(k->schedule->strip, w->plan.columns - column);
+    const size_t columns = strip_from(k, column);
     double *const node = node_of(w, chunk) + column;
     _Alignas(64) double scratch[BN_SCRATCH];
 
@@ -198,7 +204,7 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
 
     for (size_t i = from; i < to; i++) {
         const size_t task = first_trip ? from + to - 1 - i : i, group = task / k->strips, strip = task % k->strips;
-        const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, p->columns - column);
+        const size_t column = strip * k->schedule->strip, columns = strip_from(k, column);
         if (strip != prepared) {
             factors_of_strip(k, column, columns, finished, &t, &c);
             prepared = strip;
@@ -253,7 +259,7 @@ static void streamed(void *context, int thread, int team)
 {
     const walk *const k = context;
     const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
-    const size_t columns = k->work->plan.columns, lines = (columns + 7) / 8; /* of 8 doubles */
+    const size_t columns = k->work->plan.columns, lines = divide_up(columns, 8); /* of 8 doubles */
     const size_t column = lines * t / n * 8, end = least(lines * (t + 1) / n * 8, columns);
     const size_t rows = k->work->plan.rows;
 
@@ -278,7 +284,7 @@ static void streamed(void *context, int thread, int team)
 static APART void crossed_sums(const walk *k, size_t strip)
 {
     const bn_work *const w = k->work;
-    const size_t column = strip * k->schedule->strip, columns = least(k->schedule->strip, w->plan.columns - column);
+    const size_t column = strip * k->schedule->strip, columns = strip_from(k, column);
     double *const node = node_of(w, 0) + column;
     _Alignas(64) double scratch[BN_SCRATCH];
 
