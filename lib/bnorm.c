@@ -2,6 +2,7 @@
 #include "bnorm/bnorm.h"
 #include "check.h"
 #include "isa/select.h"
+#include "plan/integers.h"
 
 #include <stdlib.h>
 
@@ -37,7 +38,7 @@ static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
     const bnorm_buffers *const b = w->buffers;
     const size_t rows = w->plan.rows, size = w->value, width = bn_row_values(d) * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
-    const size_t used = b->workspace_size < scratch ? b->workspace_size : scratch;
+    const size_t used = least(b->workspace_size, scratch);
     bn_arrays a;
 
     a.count = 0; /* clearing the rest would show in the smallest calls */

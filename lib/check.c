@@ -1,6 +1,7 @@
 /* What the doors share: checks of a description, and what a call works with. */
 #include "check.h"
 #include "isa/select.h"
+#include "plan/integers.h"
 
 #include <math.h>
 
@@ -62,7 +63,7 @@ static bool arrays_overflow(const bnorm_desc *r)
 
     strides_of(r, strides);
     for (int i = 0; i < 6; i++) {
-        const size_t step = strides[i] > bn_row_values(r) ? strides[i] : bn_row_values(r);
+        const size_t step = larger(strides[i], bn_row_values(r));
         if (!product(rows_of(r), step, &bytes) || !product(bytes, value_bytes[r->dtype], &bytes)) return true;
     }
     return false;

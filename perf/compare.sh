@@ -14,7 +14,7 @@ EOF
 rounds=5
 while [ $# -gt 0 ]; do
     case $1 in
-    -n) rounds=${2:-0}; shift $(($# < 2 ? 1 : 2)) ;;
+    -n) [ $# -ge 2 ] || break; rounds=$2; shift 2 ;;
     -h | --help) usage; exit 0 ;;
     *) break ;;
     esac

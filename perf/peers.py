@@ -2,8 +2,9 @@
 """bnorm beside NumPy (the notebook's function) and PyTorch, in one process, repetition by repetition.
 
 Prints CSV, its columns named as bnorm-bench's, one row for each shape and peer; `peer_ratio` is the peer's time over
-bnorm's, in the same repetition. A table goes to stderr. Calls go by way of ctypes, which costs bnorm some 0.3 us a call; the peers
-pay for their own way from Python, and NumPy and PyTorch allocate their outputs in every call, as their users do.
+bnorm's, in the same repetition. A table goes to stderr. Calls go by way of ctypes, which costs bnorm some 0.3 us a
+call; the peers pay for their own way from Python, and NumPy and PyTorch allocate their outputs in every call, as their
+users do.
 
     /usr/bin/python3 perf/peers.py build-perf/lib/libbnorm.so --threads 2 > results.csv
     /usr/bin/python3 perf/peers.py build-perf/lib/libbnorm.so --threads 2 --shapes resnet50 --layout nchw > images.csv

@@ -722,10 +722,10 @@ CASE(split, hostile_bytes_are_refused)
     ((unsigned char *)memcpy(bad + AT_ORDER, "\1\2\3\4", 4))[0] = good.at[AT_ORDER] == 1 ? 4 : 1;
     check_refused(m, &held, bad, good.size, "foreign byte order");
     memcpy(bad, good.at, good.size);
-    const double below_0[] = {-1, -0x1p-1070};
-    memcpy(bad + AT_SUMS + 6 * sizeof(double), &below_0[0], sizeof(double));
+    const double below_0 = -1, subnormal = -0x1p-1070;
+    memcpy(bad + AT_SUMS + 6 * sizeof(double), &below_0, sizeof below_0);
     check_refused(m, &held, bad, good.size, "a negative sum of squares");
-    memcpy(bad + AT_SUMS + 6 * sizeof(double), &below_0[1], sizeof(double));
+    memcpy(bad + AT_SUMS + 6 * sizeof(double), &subnormal, sizeof subnormal);
     for (size_t i = 0; i < CONTROL_WORDS; i++) {
         describe("%s", control_words[i].name);
         control_words[i].around(check_subnormal_refused, &(struct trial){m, &held, bad, good.size});

@@ -205,9 +205,8 @@ typedef enum bnorm_status {
  *         running_mean[c] = (1 - r) * running_mean[c] + r * mean[c]
  *         running_var[c]  = (1 - r) * running_var[c]  + r * (M / (M - 1)) * var[c]
  *
- * r = 0 leaves the running statistics alone to the bit, r = 1 replaces them. A constant feature yields exactly beta (of
- * -0, 0).
- * y may be x. Trips over memory: read x, write y, and read x again where it did not stay in the cache. */
+ * r = 0 leaves the running statistics alone to the bit, r = 1 replaces them. A constant feature yields exactly beta (0
+ * for -0). y may be x. Trips over memory: read x, write y, and read x again where it did not stay in the cache. */
 BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* Forward inference, from the running statistics, which it only reads:
