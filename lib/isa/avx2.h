@@ -10,6 +10,7 @@
 #define BN_OWN_UPPER
 #define BN_FROM_MEMORY
 #define BN_OWN_STREAM
+#define BN_OWN_ZIP
 #define bn_fma(a, b, c) ((vd)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #include "isa/vector.h"
 
@@ -35,6 +36,17 @@ BN_INLINE void bn_put_upper_halves(float *to, const uint16_t *p)
     vf_store(to + VF, (vf)_mm256_unpackhi_epi16(zero, words));
 }
 BN_INLINE size_t bn_place_of_upper_halves(size_t i) { return (i & ~(size_t)12) | (i & 4) << 1 | (i & 8) >> 1; }
+
+BN_INLINE vd vd_zip_low(vd a, vd b)
+{
+    return (vd)_mm256_permute2f128_pd(_mm256_unpacklo_pd((__m256d)a, (__m256d)b),
+                                      _mm256_unpackhi_pd((__m256d)a, (__m256d)b), 0x20);
+}
+BN_INLINE vd vd_zip_high(vd a, vd b)
+{
+    return (vd)_mm256_permute2f128_pd(_mm256_unpacklo_pd((__m256d)a, (__m256d)b),
+                                      _mm256_unpackhi_pd((__m256d)a, (__m256d)b), 0x31);
+}
 
 BN_INLINE vf vf_of_half(vs a) { return (vf)_mm256_cvtph_ps((__m128i)a); }
 BN_INLINE vh vh_of_half(vsh a) { return (vh)_mm_cvtph_ps(bn_low(a)); }

@@ -9,6 +9,7 @@
 #define BN_OWN_WORDS
 #define BN_FROM_MEMORY
 #define BN_OWN_STREAM
+#define BN_OWN_ZIP
 #define bn_fma(a, b, c) ((vd)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #include "isa/vector.h"
 
@@ -22,6 +23,15 @@ BN_INLINE vw vw_of_halves(vu low, vu high)
     return (vw)_mm512_ternarylogic_epi32(_mm512_set1_epi32(0xffff), (__m512i)low, (__m512i)high, 0xca);
 }
 BN_INLINE vw vw_less(vw a, vw b) { return (vw)_mm512_subs_epu16((__m512i)a, (__m512i)b); }
+
+BN_INLINE vd vd_zip_low(vd a, vd b)
+{
+    return (vd)_mm512_permutex2var_pd((__m512d)a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), (__m512d)b);
+}
+BN_INLINE vd vd_zip_high(vd a, vd b)
+{
+    return (vd)_mm512_permutex2var_pd((__m512d)a, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), (__m512d)b);
+}
 
 BN_INLINE vf vf_of_half(vs a) { return (vf)_mm512_cvtph_ps((__m256i)a); }
 BN_INLINE vh vh_of_half(vsh a) { return (vh)_mm256_cvtph_ps((__m128i)a); }

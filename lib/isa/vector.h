@@ -113,6 +113,12 @@ BN_INLINE void bn_stream_fence(void) {}
 
 BN_INLINE vd vd_zero(void) { return (vd){0}; }
 
+/* a[0], b[0], a[1], b[1] and so on, of the first half of the lanes; of the second. */
+#ifndef BN_OWN_ZIP
+BN_INLINE vd vd_zip_low(vd a, vd b) { return (vd){a[0], b[0]}; }
+BN_INLINE vd vd_zip_high(vd a, vd b) { return (vd){a[1], b[1]}; }
+#endif
+
 /* a * a + c, for an a whose square is exact in double (any float): fused and unfused agree. */
 BN_INLINE vd vd_add_exact_square(vd a, vd c)
 {
