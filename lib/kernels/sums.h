@@ -362,16 +362,19 @@ BN_INLINE void add_lanes(int what, source a, size_t rows, size_t columns, size_t
     }
 }
 
-/* From one a feature to one a value of a run, from the end on, for they share the room; then to one of each lane. Where
- * each lane was copied from the one before, 200 x 1 backward took 1.2 times as long: every load waits for a store. */
-BN_INLINE void spread(double *p, const bn_tile *t)
+/* One a feature becomes one a value of a run, in whole vectors, of which the next run takes back what is not this
+ * one's; and one of each lane. Where each lane was copied from the one before, 200 x 1 backward took 1.2 times as long:
+ * every load waits for a store. */
+BN_INLINE void spread(const double *of_features, const bn_tile *t, double *p)
 {
     const size_t columns = t->columns * t->run;
-    for (size_t c = t->columns; t->run > 1 && c-- > 0;)
-        for (size_t r = t->run; r-- > 0;) p[c * t->run + r] = p[c];
+    const double *const of_columns = t->run > 1 ? p : of_features;
+
+    for (size_t c = 0; t->run > 1 && c < t->columns; c++)
+        for (size_t r = 0; r < t->run; r += VD) vd_store(p + c * t->run + r, vd_zero() + of_features[c]);
     for (size_t i = 0; t->lanes > 1 && i < columns; i++) {
-        const double value = p[i];
-        for (size_t lane = 1; lane < t->lanes; lane++) p[lane * columns + i] = value;
+        const double value = of_columns[i];
+        for (size_t lane = 0; lane < t->lanes; lane++) p[lane * columns + i] = value;
     }
 }
 
@@ -545,6 +548,14 @@ BN_INLINE void add_tile(int what, const bn_tile *t, source a, const double *pivo
         add_runs(what, t, a, pivot, s, q);
 }
 
+/* The mean of each feature, or of each column. */
+BN_INLINE const double *pivot_of(const bn_tile *t, const double *mean, double *room)
+{
+    if (!in_columns(t) || t->lanes * t->run == 1) return mean;
+    spread(mean, t, room);
+    return room;
+}
+
 /* A column cancels where the square of its mean exceeds its variance by this factor, or where they cannot be compared.
  * It leaves m2 a relative error of 64 * 2^(10 - 53) = 2^-37 at worst (squares are added one by one); the promise for
  * invstd of float is 2^-30. */
@@ -573,7 +584,7 @@ static void sum_again(const bn_tile *t, const stored *x, size_t stride, const do
                       double *mean, double *m2)
 {
     const double n = (double)(t->rows * t->run), share = 1 / n;
-    double pivot[ROOM_AGAIN], lost[ROOM_AGAIN], s[ROOM_AGAIN], q[ROOM_AGAIN];
+    double room[ROOM_AGAIN + VD], lost[ROOM_AGAIN], s[ROOM_AGAIN], q[ROOM_AGAIN];
     int64_t overflowed = 0;
 
     for (size_t j = 0; j < t->columns; j++) {
@@ -583,9 +594,7 @@ static void sum_again(const bn_tile *t, const stored *x, size_t stride, const do
     }
     for (size_t j = 0; !BN_EXACT_SQUARES && overflowed && j < t->columns; j++)
         if (!isfinite(mean[j])) mean[j] = mean_of_large(t, x + j * t->pitch, stride, share);
-    memcpy(pivot, mean, t->columns * sizeof *mean);
-    if (in_columns(t)) spread(pivot, t);
-    add_tile(AROUND, t, (source){x, x, stride, stride}, pivot, s, q);
+    add_tile(AROUND, t, (source){x, x, stride, stride}, pivot_of(t, mean, room), s, q);
     for (size_t j = 0; j < t->columns; j++) {
         const double off = isfinite(sum[j]) ? rest_of(sum[j], mean[j], n) + lost[j] : 0;
         const double rest = with_lost(s[j], q[j] - off * (off * share));
@@ -620,14 +629,9 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
 static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
                           const double *mean, double *sum_dy, double *sum_dy_d)
 {
-    _Alignas(64) double s[ROOM], q[ROOM], pivot[ROOM];
-    const bool as_it_is = !in_columns(t) || t->lanes * t->run == 1;
+    _Alignas(64) double s[ROOM], q[ROOM], room[ROOM + VD];
 
-    if (!as_it_is) {
-        memcpy(pivot, mean, t->columns * sizeof *mean);
-        spread(pivot, t);
-    }
-    add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, as_it_is ? mean : pivot, s, q);
+    add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, pivot_of(t, mean, room), s, q);
     memcpy(sum_dy, s, t->columns * sizeof *s);
     memcpy(sum_dy_d, q, t->columns * sizeof *q);
 }
