@@ -12,22 +12,20 @@ typedef enum call { TRAINING, INFERENCE, BACKWARD } call;
 
 static bool pair(const void *a, const void *b) { return !a == !b; }
 
-static bool pointers_missing(call call, const bnorm_buffers *b)
+/* What an empty part of a batch cannot do without: the statistics of the whole. */
+static bool statistics_missing(call call, const bnorm_buffers *b)
 {
-    if (!b->x) return true;
     switch (call) {
-    case TRAINING: return !b->y || !pair(b->mean, b->invstd) || !pair(b->running_mean, b->running_var);
-    case INFERENCE: return !b->y || !b->running_mean || !b->running_var;
-    case BACKWARD: return !b->dy || !b->mean || !b->invstd;
+    case TRAINING: return !pair(b->mean, b->invstd) || !pair(b->running_mean, b->running_var);
+    case INFERENCE: return !b->running_mean || !b->running_var;
+    case BACKWARD: return !b->mean || !b->invstd;
     }
     return true;
 }
 
-/* What an empty part of a batch cannot do without: the statistics of the whole. */
-static bool statistics_missing(call call, const bnorm_buffers *b)
+static bool pointers_missing(call call, const bnorm_buffers *b)
 {
-    if (call == BACKWARD) return !b->mean || !b->invstd;
-    return !pair(b->mean, b->invstd) || !pair(b->running_mean, b->running_var);
+    return !b->x || !(call == BACKWARD ? b->dy : b->y) || statistics_missing(call, b);
 }
 
 /* ---- overlap ---- */
@@ -96,7 +94,7 @@ static void pass_empty(call call, const bn_work *w)
 static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bnorm_buffers *b, bn_work *w)
 {
     if (!desc || !b) return BNORM_NULL;
-    const bool empty = desc->batch == 0 || desc->spatial == 0;
+    const bool empty = bn_is_empty(desc);
     if (!empty && pointers_missing(call, b)) return BNORM_NULL;
     if (empty && part && statistics_missing(call, b)) return BNORM_NULL;
 

@@ -41,12 +41,16 @@ static bnorm_desc resolved(const bnorm_desc *d)
     return r;
 }
 
-/* The six strides of a resolved description. */
-static void strides_of(const bnorm_desc *r, size_t strides[6])
+/* Of a resolved description. */
+static size_t least_stride(const bnorm_desc *r)
 {
-    const size_t all[6] = {r->x_stride,  r->y_stride,        r->dx_stride,
-                           r->dy_stride, r->residual_stride, r->dresidual_stride};
-    memcpy(strides, all, sizeof all);
+    return least(least(least(r->x_stride, r->y_stride), least(r->dx_stride, r->dy_stride)),
+                 least(r->residual_stride, r->dresidual_stride));
+}
+static size_t largest_stride(const bnorm_desc *r)
+{
+    return larger(larger(larger(r->x_stride, r->y_stride), larger(r->dx_stride, r->dy_stride)),
+                  larger(r->residual_stride, r->dresidual_stride));
 }
 
 static bool overflows(const bnorm_desc *d)
@@ -59,23 +63,9 @@ static bool overflows(const bnorm_desc *d)
 /* Of a resolved description. */
 static bool arrays_overflow(const bnorm_desc *r)
 {
-    size_t bytes, strides[6];
-
-    strides_of(r, strides);
-    for (int i = 0; i < 6; i++) {
-        const size_t step = larger(strides[i], bn_row_values(r));
-        if (!product(rows_of(r), step, &bytes) || !product(bytes, value_bytes[r->dtype], &bytes)) return true;
-    }
-    return false;
-}
-
-static bool bad_stride(const bnorm_desc *r)
-{
-    size_t strides[6];
-    strides_of(r, strides);
-    for (int i = 0; i < 6; i++)
-        if (strides[i] < bn_row_values(r)) return true;
-    return false;
+    const size_t step = larger(largest_stride(r), bn_row_values(r));
+    size_t bytes;
+    return !product(rows_of(r), step, &bytes) || !product(bytes, value_bytes[r->dtype], &bytes);
 }
 
 bool bn_below_0(double v)
@@ -121,7 +111,7 @@ bnorm_status bn_work_make(const bnorm_desc *d, bool unsupported_arrays, const bn
     w->desc = resolved(d);
     if (arrays_overflow(&w->desc)) return BNORM_OVERFLOW;
     make(w, b);
-    if (bad_stride(&w->desc)) return BNORM_BAD_STRIDE;
+    if (least_stride(&w->desc) < bn_row_values(&w->desc)) return BNORM_BAD_STRIDE;
     if (bn_below_0(d->eps) || !isfinite(d->eps)) return BNORM_BAD_EPS;
     if (bn_below_0(d->update_rate) || !(d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
     if (d->threads < 0) return BNORM_BAD_THREADS;

@@ -6,6 +6,9 @@
 #include "overlap.h"
 #include "passes/passes.h"
 
+/* Without a value. */
+static inline bool bn_is_empty(const bnorm_desc *desc) { return desc->batch == 0 || desc->spatial == 0; }
+
 bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b);
 
 /* v < 0, by its bits: a caller's denormals-are-zero would take the smallest numbers for 0. */

@@ -216,7 +216,7 @@ bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
 {
     bn_work w;
     if (!desc || !b) return BNORM_NULL;
-    const bool empty = desc->batch == 0 || desc->spatial == 0;
+    const bool empty = bn_is_empty(desc);
     if (!empty && (!b->x || !b->y || !b->mean || !b->invstd)) return BNORM_NULL;
     const bnorm_status status = bn_work_make(desc, b->residual, b, &w);
     if (status != BNORM_OK) return status;
@@ -238,7 +238,7 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
 {
     bn_work w;
     if (!desc || !b || !total) return BNORM_NULL;
-    const bool empty = desc->batch == 0 || desc->spatial == 0;
+    const bool empty = bn_is_empty(desc);
     if (!empty && (!b->x || !b->dy || !b->dx || !b->mean || !b->invstd)) return BNORM_NULL;
     const bnorm_status status = bn_work_make(desc, b->dresidual, b, &w);
     if (status != BNORM_OK) return status;

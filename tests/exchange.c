@@ -67,15 +67,16 @@ static void run(struct spread *s, bool backward, watch_mail *watch, void *contex
 /* Of either kind. */
 static size_t nodes_bytes(bn_kind kind, bn_rank_sums sums, void *bytes, size_t size)
 {
-    const bnorm_status s = kind == BN_MOMENTS ? bnorm_moments_write_nodes(sums.moments, bytes, &size)
-                                              : bnorm_gradient_sums_write_nodes(sums.gradient_sums, bytes, &size);
+    const bnorm_status s = kind == BN_EXCHANGE_MOMENTS
+                               ? bnorm_moments_write_nodes(sums.moments, bytes, &size)
+                               : bnorm_gradient_sums_write_nodes(sums.gradient_sums, bytes, &size);
     CHECK(s == BNORM_OK, "nodes: %s", bnorm_status_string(s));
     return size;
 }
 
 static void destroy(bn_kind kind, bn_rank_sums sums)
 {
-    if (kind == BN_MOMENTS)
+    if (kind == BN_EXCHANGE_MOMENTS)
         bnorm_moments_destroy(sums.moments);
     else
         bnorm_gradient_sums_destroy(sums.gradient_sums);
@@ -85,10 +86,10 @@ static void destroy(bn_kind kind, bn_rank_sums sums)
 static bn_rank_sums in_one_process(const struct spread *s, bn_kind kind)
 {
     bn_rank_sums sums = {NULL};
-    bnorm_status status = kind == BN_MOMENTS ? bnorm_moments_create(&sums.moments, &s->desc, 0)
-                                             : bnorm_gradient_sums_create(&sums.gradient_sums, &s->desc, 0);
+    bnorm_status status = kind == BN_EXCHANGE_MOMENTS ? bnorm_moments_create(&sums.moments, &s->desc, 0)
+                                                      : bnorm_gradient_sums_create(&sums.gradient_sums, &s->desc, 0);
     for (int r = 0; r < s->count && status == BNORM_OK; r++)
-        status = kind == BN_MOMENTS
+        status = kind == BN_EXCHANGE_MOMENTS
                      ? bnorm_moments_accumulate(sums.moments, s->rows[r], s->x[r])
                      : bnorm_gradient_sums_accumulate(sums.gradient_sums, s->rows[r], s->x[r], s->dy[r], s->mean);
     CHECK(status == BNORM_OK, "in one process: %s", bnorm_status_string(status));
@@ -129,11 +130,11 @@ static void check_same_sums(const struct spread *s, bn_kind kind, bn_rank_sums g
 static void check_spread(const bnorm_desc *d, int count, bool whole_blocks)
 {
     struct spread s = spread_make(d, count, whole_blocks);
-    for (int kind = BN_MOMENTS; kind <= BN_GRADIENT_SUMS; kind++) {
+    for (int kind = BN_EXCHANGE_MOMENTS; kind <= BN_EXCHANGE_GRADIENT_SUMS; kind++) {
         const bn_rank_sums expected = in_one_process(&s, (bn_kind)kind);
         describe("%zu features, %s, channels %s, kind %d, %d ranks, %s", d->features, type_name(d->dtype),
                  layout_name(d->layout), kind, count, whole_blocks ? "whole blocks" : "any parts");
-        run(&s, kind == BN_GRADIENT_SUMS, check_mail, &s);
+        run(&s, kind == BN_EXCHANGE_GRADIENT_SUMS, check_mail, &s);
         for (int r = 0; r < count; r++) {
             CHECK(s.statuses[r] == BNORM_OK, "rank %d: %s", r, bnorm_status_string(s.statuses[r]));
             if (s.statuses[r] == BNORM_OK) check_same_sums(&s, (bn_kind)kind, s.wholes[r], expected);
@@ -313,15 +314,15 @@ CASE(exchange, unwanted_counts_do_not_matter)
     const bnorm_desc d = bnorm_matrix(BNORM_F32, 0, 3);
     for (int count = 2; count <= 9; count++) {
         struct spread s = spread_make(&d, count, true);
-        const bn_rank_sums expected = in_one_process(&s, BN_MOMENTS);
+        const bn_rank_sums expected = in_one_process(&s, BN_EXCHANGE_MOMENTS);
         describe("%d ranks", count);
         run(&s, false, spoil_unwanted_counts, &s);
         for (int r = 0; r < count; r++) {
             CHECK(s.statuses[r] == BNORM_OK, "rank %d: %s", r, bnorm_status_string(s.statuses[r]));
-            if (s.statuses[r] == BNORM_OK) check_same_sums(&s, BN_MOMENTS, s.wholes[r], expected);
-            destroy(BN_MOMENTS, s.wholes[r]);
+            if (s.statuses[r] == BNORM_OK) check_same_sums(&s, BN_EXCHANGE_MOMENTS, s.wholes[r], expected);
+            destroy(BN_EXCHANGE_MOMENTS, s.wholes[r]);
         }
-        destroy(BN_MOMENTS, expected);
+        destroy(BN_EXCHANGE_MOMENTS, expected);
         spread_free(&s);
     }
 }
@@ -341,7 +342,7 @@ CASE(exchange, out_of_memory)
         CHECK(bnorm_moments_accumulate(own.moments, 2, x) == BNORM_OK, "accumulate");
         describe("step %d", step);
         if (step == 0) allocation_fail_from(1);
-        bn_exchange e = bn_exchange_begin(BN_MOMENTS, &d, &a, own, BNORM_OK);
+        bn_exchange e = bn_exchange_begin(BN_EXCHANGE_MOMENTS, &d, &a, own, BNORM_OK);
         if (step == 1) allocation_fail_from(1);
         const void *const message = bn_exchange_message(&e, 0, SIZE_MAX, &size);
         allocation_fail_from(0);

@@ -1,15 +1,7 @@
-/* float: stored as it is computed with. Squares are exact in double, so sums need no pivot. */
-#define BN_EXACT_SQUARES 1
+/* float: stored as it is computed with. */
+#include "dtype/in_float.h"
 
 typedef float stored; /* in x, y, dx, dy */
-typedef float real;   /* what elements are computed with */
-typedef float param;  /* gamma, beta, running statistics, dgamma, dbeta */
-typedef vf vr;        /* of real */
-typedef vi vlane;     /* integers as wide */
-enum { VR = VF };
-
-BN_INLINE vr vr_load(const real *p) { return vf_load(p); }
-BN_INLINE vr vr_load_part(const real *p, size_t n) { return vf_load_part(p, n); }
 
 BN_INLINE vf x_load(const stored *p) { return vf_load(p); }
 BN_INLINE vf x_load_part(const stored *p, size_t n) { return vf_load_part(p, n); }

@@ -1,15 +1,7 @@
 /* What bfloat16 and IEEE half share: stored in 16 bits, computed in float, rounded once. */
-#define BN_EXACT_SQUARES 1
+#include "dtype/in_float.h"
 
 typedef uint16_t stored; /* in x, y, dx, dy */
-typedef float real;      /* what elements are computed with */
-typedef float param;     /* gamma, beta, running statistics, dgamma, dbeta */
-typedef vf vr;           /* of real */
-typedef vi vlane;        /* integers as wide */
-enum { VR = VF };
-
-BN_INLINE vr vr_load(const real *p) { return vf_load(p); }
-BN_INLINE vr vr_load_part(const real *p, size_t n) { return vf_load_part(p, n); }
 
 BN_INLINE vf x_load(const stored *p) { return to_float(vs_load(p)); }
 BN_INLINE vf x_load_part(const stored *p, size_t n) { return to_float(vs_load_part(p, n)); }

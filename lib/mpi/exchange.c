@@ -6,13 +6,13 @@
 
 static bnorm_status create(const bn_exchange *e, bn_rank_sums *s, size_t first_block)
 {
-    return e->kind == BN_MOMENTS ? bnorm_moments_create(&s->moments, e->desc, first_block)
-                                 : bnorm_gradient_sums_create(&s->gradient_sums, e->desc, first_block);
+    return e->kind == BN_EXCHANGE_MOMENTS ? bnorm_moments_create(&s->moments, e->desc, first_block)
+                                          : bnorm_gradient_sums_create(&s->gradient_sums, e->desc, first_block);
 }
 
 static void destroy(const bn_exchange *e, bn_rank_sums s)
 {
-    if (e->kind == BN_MOMENTS)
+    if (e->kind == BN_EXCHANGE_MOMENTS)
         bnorm_moments_destroy(s.moments);
     else
         bnorm_gradient_sums_destroy(s.gradient_sums);
@@ -20,20 +20,20 @@ static void destroy(const bn_exchange *e, bn_rank_sums s)
 
 static bnorm_status merge(const bn_exchange *e, bn_rank_sums s, bn_rank_sums next)
 {
-    return e->kind == BN_MOMENTS ? bnorm_moments_merge(s.moments, next.moments)
-                                 : bnorm_gradient_sums_merge(s.gradient_sums, next.gradient_sums);
+    return e->kind == BN_EXCHANGE_MOMENTS ? bnorm_moments_merge(s.moments, next.moments)
+                                          : bnorm_gradient_sums_merge(s.gradient_sums, next.gradient_sums);
 }
 
 static bnorm_status write_nodes(const bn_exchange *e, bn_rank_sums s, void *bytes, size_t *size)
 {
-    return e->kind == BN_MOMENTS ? bnorm_moments_write_nodes(s.moments, bytes, size)
-                                 : bnorm_gradient_sums_write_nodes(s.gradient_sums, bytes, size);
+    return e->kind == BN_EXCHANGE_MOMENTS ? bnorm_moments_write_nodes(s.moments, bytes, size)
+                                          : bnorm_gradient_sums_write_nodes(s.gradient_sums, bytes, size);
 }
 
 static bnorm_status read_nodes(const bn_exchange *e, bn_rank_sums s, size_t next_block, const void *bytes, size_t *size)
 {
-    return e->kind == BN_MOMENTS ? bnorm_moments_read_nodes(s.moments, next_block, bytes, size)
-                                 : bnorm_gradient_sums_read_nodes(s.gradient_sums, next_block, bytes, size);
+    return e->kind == BN_EXCHANGE_MOMENTS ? bnorm_moments_read_nodes(s.moments, next_block, bytes, size)
+                                          : bnorm_gradient_sums_read_nodes(s.gradient_sums, next_block, bytes, size);
 }
 
 /* ---- arcs ---- */

@@ -8,7 +8,7 @@
 
 #include "mpi/agreement.h"
 
-typedef enum bn_kind { BN_MOMENTS, BN_GRADIENT_SUMS } bn_kind;
+typedef enum bn_kind { BN_EXCHANGE_MOMENTS, BN_EXCHANGE_GRADIENT_SUMS } bn_kind;
 
 /* Which of the two, the kind says. */
 typedef union bn_rank_sums {

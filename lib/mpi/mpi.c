@@ -75,7 +75,7 @@ static bnorm_status train(bn_link *link, bnorm_status s, const bnorm_desc *d, co
     const bn_agreement a = agree(link, &s, d, TRAINING);
     if (s == BNORM_OK) s = bnorm_moments_create(&own.moments, d, bn_agreement_first(&a));
     if (s == BNORM_OK) s = bnorm_moments_accumulate(own.moments, d->batch, b->x);
-    s = exchange(&a, link, BN_MOMENTS, d, own, s, &whole);
+    s = exchange(&a, link, BN_EXCHANGE_MOMENTS, d, own, s, &whole);
 
     if (s == BNORM_OK) s = bnorm_moments_finish(whole.moments, b->mean, b->invstd);
     if (s == BNORM_OK && b->running_mean) s = bnorm_moments_commit(whole.moments, b->running_mean, b->running_var);
@@ -118,7 +118,7 @@ static bnorm_status backward(bn_link *link, bnorm_status s, const bnorm_desc *d,
     const bn_agreement a = agree(link, &s, d, BACKWARD);
     if (s == BNORM_OK) s = bnorm_gradient_sums_create(&own.gradient_sums, d, bn_agreement_first(&a));
     if (s == BNORM_OK) s = bnorm_gradient_sums_accumulate(own.gradient_sums, d->batch, b->x, b->dy, b->mean);
-    s = exchange(&a, link, BN_GRADIENT_SUMS, d, own, s, &whole);
+    s = exchange(&a, link, BN_EXCHANGE_GRADIENT_SUMS, d, own, s, &whole);
 
     if (s == BNORM_OK && b->dx) s = bnorm_input_gradient(d, b, whole.gradient_sums);
     if (s == BNORM_OK) s = bnorm_gradient_sums_finish(whole.gradient_sums, b->invstd, b->dgamma, b->dbeta);

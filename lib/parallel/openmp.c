@@ -34,23 +34,17 @@ static void run(bn_body *body, void *context, int thread, int team)
     const bn_fpenv before = bn_fpenv_enter();
     body(context, thread, team);
     bn_fpenv_leave(before);
+    if (thread == 0) last_team = team; /* which is the thread that called */
 }
 
 void bn_parallel(int threads, bn_body *body, void *context)
 {
-    int made = 1;
-
     if (threads == 1) {
         run(body, context, 0, 1);
-    } else {
-#pragma omp parallel num_threads(threads)
-        {
-            const int thread = omp_get_thread_num(), team = omp_get_num_threads();
-            run(body, context, thread, team);
-            if (thread == 0) made = team;
-        }
+        return;
     }
-    last_team = made;
+#pragma omp parallel num_threads(threads)
+    run(body, context, omp_get_thread_num(), omp_get_num_threads());
 }
 
 void bn_barrier(int team)

@@ -1,15 +1,13 @@
 /* Backward: gradient sums, then the input gradient. */
 #include "passes/passes.h"
 
-static void sums_of_block(const bn_work *w, size_t block, size_t column, size_t columns, bool far, double *sum_dy,
+static void sums_of_block(const bn_work *w, bn_block block, size_t column, const bn_tile *tile, double *sum_dy,
                           double *sum_dy_d)
 {
-    const bn_block b = bn_plan_block(&w->plan, block);
-    const bn_tile tile = bn_tile_of(w, b, columns, far);
     const size_t x_stride = w->desc.x_stride, dy_stride = w->desc.dy_stride;
 
-    w->kernels->gradient_sums(&tile, bn_at(w, w->buffers->x, b, x_stride, column), x_stride,
-                              bn_at(w, w->buffers->dy, b, dy_stride, column), dy_stride, w->buffers->mean + column,
+    w->kernels->gradient_sums(tile, bn_at(w, w->buffers->x, block, x_stride, column), x_stride,
+                              bn_at(w, w->buffers->dy, block, dy_stride, column), dy_stride, w->buffers->mean + column,
                               sum_dy, sum_dy_d);
 }
 

@@ -1,13 +1,11 @@
 /* Forward: moments, then normalise; for inference normalise alone, from the running statistics. */
 #include "passes/passes.h"
 
-static void moments_of_block(const bn_work *w, size_t block, size_t column, size_t columns, bool far, double *mean,
+static void moments_of_block(const bn_work *w, bn_block block, size_t column, const bn_tile *tile, double *mean,
                              double *m2)
 {
-    const bn_block b = bn_plan_block(&w->plan, block);
-    const bn_tile tile = bn_tile_of(w, b, columns, far);
     const size_t stride = w->desc.x_stride;
-    w->kernels->moments(&tile, bn_at(w, w->buffers->x, b, stride, column), stride, mean, m2);
+    w->kernels->moments(tile, bn_at(w, w->buffers->x, block, stride, column), stride, mean, m2);
 }
 
 /* m2 becomes invstd. */

@@ -30,9 +30,6 @@ static inline void *bn_from_column(const void *parameters, size_t column, size_t
     return parameters ? (char *)parameters + column * param : NULL;
 }
 
-/* The tile of a block for some columns. */
-bn_tile bn_tile_of(const bn_work *work, bn_block block, size_t columns, bool far);
-
 /* What an element pass over some columns, with rows of these strides, needs to know of its tile: columns, run, pitch,
  * table and repeat. Rows of a dense matrix that is all in the strip are taken side by side: as many as make whole cache
  * lines, and a few hundred values, so that the ends of rows do not count. */
@@ -41,7 +38,7 @@ void bn_describe_tile(const bn_work *work, size_t columns, bool dense, bn_coeffi
 typedef struct bn_operation {
     /* The node of one block for columns [column, column + columns). NULL where there is no first trip: finish then
      * makes the node. */
-    void (*block)(const bn_work *work, size_t block, size_t column, size_t columns, bool far, double *a, double *b);
+    void (*block)(const bn_work *work, bn_block block, size_t column, const bn_tile *tile, double *a, double *b);
     /* bn_kernels' merge_moments or merge_sums. */
     bn_merge *merge;
     /* Writes the results that are one a column; a and b are the node of the whole batch and may be changed. */

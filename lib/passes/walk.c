@@ -20,12 +20,27 @@ static double values_between(const bn_plan *p, size_t from, size_t to)
     return (double)(bn_plan_values(p, to) - bn_plan_values(p, from));
 }
 
+/* The node of one block. */
+static void sum_block(const walk *k, size_t block, size_t column, size_t columns, double *a, double *b)
+{
+    const bn_plan *const p = &k->work->plan;
+    const bn_block here = bn_plan_block(p, block);
+    const bn_tile tile = {.rows = here.rows,
+                          .columns = columns,
+                          .run = here.run,
+                          .pitch = p->run,
+                          .from = here.from,
+                          .lanes = p->lanes,
+                          .far = k->schedule->far};
+    k->operation->block(k->work, here, column, &tile, a, b);
+}
+
 /* The node of blocks [from, to): left part into a and b, right part into scratch, merged. */
 static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t columns, double *a, double *b,
                    double *scratch)
 {
     if (to - from == 1) {
-        k->operation->block(k->work, from, column, columns, k->schedule->far, a, b);
+        sum_block(k, from, column, columns, a, b);
         return;
     }
     const size_t middle = from + bn_plan_left(to - from);
@@ -327,17 +342,6 @@ static void crossed(void *context, int thread, int team)
 const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride, size_t column)
 {
     return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
-}
-
-bn_tile bn_tile_of(const bn_work *w, bn_block b, size_t columns, bool far)
-{
-    return (bn_tile){.rows = b.rows,
-                     .columns = columns,
-                     .run = b.run,
-                     .pitch = w->plan.run,
-                     .from = b.from,
-                     .lanes = w->plan.lanes,
-                     .far = far};
 }
 
 static size_t rows_side_by_side(const bn_work *w, size_t values)

@@ -81,7 +81,8 @@ void ranks_run(const struct ranks *ranks, bnorm_status *statuses, bn_rank_sums *
         bn_rank_sums own = {NULL};
         bnorm_status s = bn_agreement_end(&a[r]);
         if (s == BNORM_OK) s = sum_part(ranks, r, bn_agreement_first(&a[r]), &own);
-        e[r] = bn_exchange_begin(ranks->dy ? BN_GRADIENT_SUMS : BN_MOMENTS, ranks->desc, &a[r], own, s);
+        e[r] =
+            bn_exchange_begin(ranks->dy ? BN_EXCHANGE_GRADIENT_SUMS : BN_EXCHANGE_MOMENTS, ranks->desc, &a[r], own, s);
         speakers[r].exchange = &e[r];
     }
     run_rounds(ranks, speakers);
