@@ -39,13 +39,11 @@ BN_INLINE void fold_lanes(bool kept, double *s, double *q)
 }
 
 /* Of a run of n values those from i on, as many as there are for a vector. */
-BN_INLINE vd some_of(const double *run, size_t i, size_t n)
-{
-    return known_some(run + i, i >= n ? 0 : n - i < VD ? n - i : VD);
-}
+BN_INLINE vd some_of(const double *run, size_t i, size_t n) { return known_some(run + i, n - i < VD ? n - i : VD); }
 
 /* A run of n values, of which every BN_LANES-th is of one lane. Those of a lane in pairs, then the second half of the
- * lanes onto the first until they are a vector. */
+ * lanes onto the first until they are a vector. How often a 0 is added depends on the vector's width: that shows in no
+ * s, for none is -0, and in a q that is kept only beside an s that is infinite, where q is not looked at. */
 BN_INLINE void fold_run(bool kept, size_t n, const double *s, const double *q, vd *to_s, vd *to_q)
 {
     vd lanes_s[ACROSS], lanes_q[ACROSS];
