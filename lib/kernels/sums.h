@@ -513,7 +513,7 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
         mean[j] = about;
         m2[j] = BN_EXACT_SQUARES && square <= cancels * rest ? rest : -1;
     }
-    if (!any_cancelled(m2, t->columns)) return;
+    if (!any_cancelled(m2, t->columns)) return; /* as a rule; by groups few images took 1.05 to 1.1 times as long */
     const size_t group = !BN_EXACT_SQUARES ? t->columns : in_columns(t) ? BN_GROUP / t->run : 1;
     for (size_t j = 0; j < t->columns; j += group) {
         bn_tile some = *t;

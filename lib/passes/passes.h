@@ -36,8 +36,8 @@ static inline void *bn_from_column(const void *parameters, size_t column, size_t
 void bn_describe_tile(const bn_work *work, size_t columns, bool dense, bn_coefficients *c);
 
 typedef struct bn_operation {
-    /* The node of one block for columns [column, column + columns). NULL where there is no first trip: finish then
-     * makes the node. */
+    /* The node of one block for columns [column, column + tile->columns). NULL where there is no first trip: finish
+     * then makes the node. */
     void (*block)(const bn_work *work, bn_block block, size_t column, const bn_tile *tile, double *a, double *b);
     /* bn_kernels' merge_moments or merge_sums. */
     bn_merge *merge;
