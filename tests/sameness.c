@@ -311,6 +311,33 @@ static void check_commit(surroundings *around, double rate)
     bnorm_moments_destroy(m);
 }
 
+struct serialised {
+    bnorm_moments *m;
+    unsigned char bytes[128];
+    size_t size;
+};
+
+static void check_corrupt(void *argument)
+{
+    const struct serialised *const s = argument;
+    CHECK(bnorm_moments_deserialise(s->m, s->bytes, s->size) == BNORM_CORRUPT, "a negative sum of squares");
+}
+
+/* Of one feature the sum of squares stands last. */
+static void check_negative_subnormal(surroundings *around)
+{
+    const double x[3] = {2, 4, 6}, below_0 = -0x1p-1070;
+    const bnorm_desc d = bnorm_matrix(BNORM_F64, 0, 1);
+    struct serialised s = {.size = sizeof s.bytes};
+
+    if (bnorm_moments_create(&s.m, &d, 0) != BNORM_OK || bnorm_moments_accumulate(s.m, 3, x) != BNORM_OK ||
+        bnorm_moments_serialise(s.m, s.bytes, &s.size) != BNORM_OK)
+        abort();
+    memcpy(s.bytes + s.size - sizeof below_0, &below_0, sizeof below_0);
+    around(check_corrupt, &s);
+    bnorm_moments_destroy(s.m);
+}
+
 CASE(sameness, smallest_numbers_in_any_control_word)
 {
     const bnorm_desc d = bnorm_matrix(BNORM_F32, 20, 5);
@@ -322,6 +349,7 @@ CASE(sameness, smallest_numbers_in_any_control_word)
         control_words[i].around(check_refused, &p);
         check_commit(control_words[i].around, 0x1p-1060);
         check_commit(control_words[i].around, 0);
+        check_negative_subnormal(control_words[i].around);
     }
     problem_free(&p);
 }
