@@ -76,5 +76,5 @@ done | awk -v rounds="$rounds" '
                 middle(y, n), ratio, q[1], q[n]
             sum += log(ratio); all++
         }
-        if (all) printf "geometric mean of A / B: %.3f\n", exp(sum / all)
+        if (all) printf "geometric mean of A / B: %.3f (above 1 B is faster)\n", exp(sum / all)
     }'

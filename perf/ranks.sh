@@ -2,6 +2,7 @@
 # Times bnorm over 1, 2, 4 and 8 ranks on this machine, one thread each:  perf/ranks.sh BUILD, a build folder with MPI.
 set -euo pipefail
 build=$(realpath "${1:?usage: perf/ranks.sh BUILD}")
+[ -e "$build/meson-private/bnorm-mpi.pc" ] || { echo "ranks.sh: $build was built without MPI: -Dmpi=enabled" >&2; exit 1; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mpi=$(sed -n 's/^mpi=//p' "$build"/meson-private/bnorm-mpi.pc)
 for ranks in 1 2 4 8; do "$here/../tests/mpi/run.sh" "$mpi" "$ranks" "$build/perf/bnorm-ranks"; done

@@ -1,6 +1,7 @@
 #!/bin/sh
-# How bnorm scales with threads: strong (the same work) and weak (work in proportion to the threads), arrays in cache and
-# in memory, threads pinned to cores. Prints a table; writes scaling.csv and scaling.svg.
+# How bnorm scales with threads: strong (the same work) and weak (work in proportion to the threads), small arrays and
+# large ones, threads pinned to cores. Prints a table, which says whether arrays are in cache or in memory; writes
+# scaling.csv and scaling.svg.
 set -eu
 
 usage() {
@@ -93,14 +94,13 @@ if ! command -v gnuplot >/dev/null; then
     exit 0
 fi
 
-# One file per line of the picture. Which arrays are in cache was decided by the strong run's first and second shape and
-# the weak run's first and second: a series keeps its place while the threads grow.
+# One file per line of the picture, named by the size of x: weak arrays may leave the cache as the threads grow.
 grep -v '^#' "$results/scaling.csv" | awk -F, -v dir="$work" '
     NR == 1 { next }
     { columns = $4; sub(/.*x/, "x", columns); row = $4; sub(/x.*/, "", row)
       size = $1 == "weak" ? row / $5 : row
-      place = size >= 16384 ? "in memory" : "in cache"
-      name = $1 " " $3 ", " place
+      mb = size * 4 * substr(columns, 2) / 1048576
+      name = $1 " " $3 ", " mb ($1 == "weak" ? " MB a thread" : " MB")
       if (!(name in number)) { number[name] = ++count; print name > (dir "/names") }
       print $5, $8, $9, name > (dir "/series" number[name]) }'
 series=$(wc -l <"$work/names")

@@ -103,8 +103,9 @@ typedef struct bnorm_desc {
 
     bool biased_running_var; /* false: running_var takes the unbiased variance, M / (M - 1) times var, as PyTorch and
                                 TensorFlow do; true: the biased one, as ONNX and Keras do */
-    int threads;             /* 0: OpenMP's default for the calling thread; n: at most n. The bits do not depend on it.
-                                A call from inside a parallel region, or in a forked child, stays on its thread */
+    int threads;             /* 0: OpenMP's default for the calling thread; n: at most n. Never more than twice the
+                                processors, or 16. The bits do not depend on it. A call from inside a parallel region,
+                                or in a forked child, stays on its thread */
 } bnorm_desc;
 
 /* Channels first or last: dense, eps 1e-5, update_rate 0.1, identity, unbiased running variance, threads 0. */
