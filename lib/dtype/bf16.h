@@ -11,23 +11,24 @@ BN_INLINE vu rounded_bits(vf a)
 }
 BN_INLINE vs rounded(vf a) { return vs_of_vu(rounded_bits(a) >> 16); }
 
-/* A vector of memory as two of floats: those in the lower halves of words of 32 bits, and those in the upper halves,
- * where they are floats but for the bits below; in which order they stand there is the machine's, and the same both
- * ways. To convert them in order, most of the work is moving them. */
+/* A vector of memory as two of floats: of its words of 32 bits the lower halves, and the upper ones, which are floats
+ * but for the bits below. To convert all in order, most of the work would be moving them. Which half has the even
+ * values is the machine's byte order. */
 #define BN_HALVES 2
+enum { LOWER = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, UPPER = 1 - LOWER };
 BN_INLINE void halves_of(vw words, vf *halves)
 {
-    halves[0] = (vf)((vu)words << 16);
-    halves[1] = (vf)((vu)words & 0xffff0000);
+    halves[LOWER] = (vf)((vu)words << 16);
+    halves[UPPER] = (vf)((vu)words & 0xffff0000);
 }
 BN_INLINE vw joined(const vf *halves)
 {
 #ifdef BN_OWN_WORDS /* up, where half of the last place or more is cut off, of an even one more than half */
-    const vu low = (vu)halves[0], high = (vu)halves[1];
+    const vu low = (vu)halves[LOWER], high = (vu)halves[UPPER];
     const vw kept = vw_of_halves(low >> 16, high), cut = vw_of_halves(low, high << 16);
     return kept + (vw_less(cut, ~kept & 1) >> 15);
 #else
-    return (vw)(rounded_bits(halves[0]) >> 16 | (rounded_bits(halves[1]) & 0xffff0000));
+    return (vw)(rounded_bits(halves[LOWER]) >> 16 | (rounded_bits(halves[UPPER]) & 0xffff0000));
 #endif
 }
 BN_INLINE void x_load_halves(const uint16_t *p, vf *halves) { halves_of(vw_load(p), halves); }

@@ -8,6 +8,7 @@
  *     BN_OWN_WIDEN   vd_of_vh, vu_of_vs, vuh_of_vsh, vs_of_vu: gcc 12 converts in halves
  *     BN_OWN_HALF    vf_of_half, vh_of_half, half_of_vf
  *     BN_OWN_PART    load_part of all, and store_part of vf, vd, vs and vw
+ *     BN_OWN_ZIP     vd_zip_low, vd_zip_high: vectors of more than two doubles have to
  *     BN_OWN_STREAM  vf_stream, vd_stream, vs_stream, bn_stream_fence: stores that pass the cache by
  *
  * and, for dtypes of 16 bits,
@@ -115,6 +116,7 @@ BN_INLINE vd vd_zero(void) { return (vd){0}; }
 
 /* a[0], b[0], a[1], b[1] and so on, of the first half of the lanes; of the second. */
 #ifndef BN_OWN_ZIP
+_Static_assert((int)VD == 2, "wider vectors bring their own");
 BN_INLINE vd vd_zip_low(vd a, vd b) { return (vd){a[0], b[0]}; }
 BN_INLINE vd vd_zip_high(vd a, vd b) { return (vd){a[1], b[1]}; }
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#if defined(__x86_64__)
+#if defined(__SSE__)
 #include <xmmintrin.h>
 
 typedef unsigned bn_fpenv;
