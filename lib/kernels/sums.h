@@ -507,7 +507,7 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
     const double share = 1 / (double)(t->rows * t->run);
     _Alignas(64) double s[ROOM], q[ROOM];
 
-    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){x, x, stride, stride}, s, s, q);
+    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){x, x, stride, stride}, mean, s, q); /* no pivot is read */
     for (size_t j = 0; j < t->columns; j++) {
         const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
         mean[j] = about;

@@ -193,8 +193,7 @@ static bool worth_residing(const bn_plan *p, size_t value, size_t reads, size_t 
 /* Features at which a tile may begin, so that it begins with a cache line. */
 static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
 {
-    size_t n = 1;
-    while (n * p->run * value % LINE != 0) n *= 2;
+    const size_t n = times_to_line(p->run * value);
     return n <= most || p->run == 1 ? n : 1;
 }
 

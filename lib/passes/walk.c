@@ -339,38 +339,6 @@ static void crossed(void *context, int thread, int team)
         crossed_elements(k, column, least(set, columns - column), from, to);
 }
 
-const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride, size_t column)
-{
-    return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
-}
-
-static size_t rows_side_by_side(const bn_work *w, size_t values)
-{
-    const size_t most = least(bn_strip_values(w->value) / values, w->plan.rows / 8);
-    size_t lines = 1; /* rows that make whole cache lines, or, if there are few, half a line, a quarter */
-
-    while (lines * values * w->value % 64 != 0) lines *= 2;
-    while (lines > 1 && lines > most) lines /= 2;
-    if (most < lines) return 1;
-    return least(most, 512 / values + lines) / lines * lines;
-}
-
-void bn_describe_tile(const bn_work *w, size_t columns, bool dense, bn_coefficients *c)
-{
-    const size_t run = w->plan.run, values = columns * run;
-
-    c->columns = columns;
-    c->run = c->pitch = run;
-    c->table = run * w->value <= BN_TABLE_RUN;
-    c->repeat = c->table && dense && columns == w->plan.columns ? rows_side_by_side(w, values) : 1;
-}
-
-void bn_keep_node(const bn_work *w, size_t column, size_t columns, double *a, double *b)
-{
-    memcpy(w->node + column, a, columns * sizeof *a);
-    memcpy(w->node + w->plan.columns + column, b, columns * sizeof *b);
-}
-
 /* From the first cache line after the first node. */
 static char *tables_among(const bn_work *w)
 {
@@ -391,4 +359,37 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
               .tables = s.whole || (s.crossed && operation->block) ? tables_among(work) : NULL,
               .extreme = &extreme};
     bn_parallel(s.threads, s.crossed ? crossed : s.resident ? resident : streamed, &k);
+}
+
+/* ---- what operations ask ---- */
+
+const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride, size_t column)
+{
+    return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
+}
+
+static size_t rows_side_by_side(const bn_work *w, size_t values)
+{
+    const size_t most = least(bn_strip_values(w->value) / values, w->plan.rows / 8);
+    size_t lines = times_to_line(values * w->value); /* or, of few rows, half a line, a quarter */
+
+    while (lines > 1 && lines > most) lines /= 2;
+    if (most < lines) return 1;
+    return least(most, 512 / values + lines) / lines * lines;
+}
+
+void bn_describe_tile(const bn_work *w, size_t columns, bool dense, bn_coefficients *c)
+{
+    const size_t run = w->plan.run, values = columns * run;
+
+    c->columns = columns;
+    c->run = c->pitch = run;
+    c->table = run * w->value <= BN_TABLE_RUN;
+    c->repeat = c->table && dense && columns == w->plan.columns ? rows_side_by_side(w, values) : 1;
+}
+
+void bn_keep_node(const bn_work *w, size_t column, size_t columns, double *a, double *b)
+{
+    memcpy(w->node + column, a, columns * sizeof *a);
+    memcpy(w->node + w->plan.columns + column, b, columns * sizeof *b);
 }

@@ -9,4 +9,12 @@ static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
+/* How often so many bytes have to stand side by side, a power of two, to make whole cache lines. */
+static inline size_t times_to_line(size_t bytes)
+{
+    size_t n = 1;
+    while (n * bytes % 64 != 0) n *= 2;
+    return n;
+}
+
 #endif
