@@ -550,6 +550,8 @@ CASE(faults, parts_near_the_largest)
         describe("%#zx", sizes[i]);
         CHECK(bnorm_moments_create(&m, &d, sizes[i]) == BNORM_OVERFLOW && !m, "a first block");
     }
+    const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 0, 2, 9216); /* an image is several blocks */
+    CHECK(bnorm_moments_create(&m, &large, SIZE_MAX / 4) == BNORM_OVERFLOW && !m, "a first block of large images");
     WELL(bnorm_moments_create(&last, &d, SIZE_MAX / 4)); /* no block fits after it */
     CHECK(bnorm_moments_accumulate(last, 2, x) == BNORM_OVERFLOW, "beyond the last block");
     CHECK(bnorm_moments_count(last) == 0 && bnorm_moments_next_block(last) == SIZE_MAX / 4, "and it was changed");

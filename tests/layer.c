@@ -183,6 +183,28 @@ CASE(layer, backward_belongs_to_the_last_training_forward)
     bnorm_layer_destroy(layer);
 }
 
+/* The workspace of a smaller batch does not serve a larger: inference does without, backward looks for its own. */
+CASE(layer, room_for_larger_batches)
+{
+    enum { SMALL = 10, MIDDLE = 100, LARGE = 1000, FEATURES = 100 };
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 0, FEATURES);
+    static float x[LARGE * FEATURES], y[LARGE * FEATURES];
+    bnorm_layer *layer = NULL;
+    for (size_t i = 0; i < LENGTH(x); i++) x[i] = (float)(i % 17);
+    CHECK(bnorm_layer_create(&layer, &d) == BNORM_OK && layer, "create");
+    if (!layer) return;
+    CHECK(bnorm_layer_forward(layer, SMALL, x, y, true) == BNORM_OK, "training");
+    CHECK(bnorm_layer_forward(layer, LARGE, x, y, false) == BNORM_OK, "inference of a larger batch");
+    CHECK(bnorm_layer_forward(layer, MIDDLE, x, y, true) == BNORM_OK, "training");
+    allocation_fail_from(1);
+    const bnorm_status without = bnorm_layer_forward(layer, LARGE, x, y, true);
+    allocation_fail_from(0);
+    CHECK(without == BNORM_NO_MEMORY, "without memory: %s", bnorm_status_string(without));
+    CHECK(bnorm_layer_forward(layer, SMALL, NULL, y, true) == BNORM_NULL, "no x");
+    CHECK(bnorm_layer_backward(layer, x, x, y) == BNORM_OK, "of the middle one");
+    bnorm_layer_destroy(layer);
+}
+
 CASE(layer, refuses_bad_descriptions)
 {
     bnorm_layer *const untouched = (bnorm_layer *)(void *)&all_types;

@@ -338,6 +338,60 @@ static void check_negative_subnormal(surroundings *around)
     bnorm_moments_destroy(s.m);
 }
 
+struct parts {
+    bnorm_moments *m;
+    bnorm_gradient_sums *g;
+    const struct problem *p;
+};
+
+static void accumulate_parts(void *argument)
+{
+    const struct parts *const a = argument;
+    const size_t half = a->p->desc.batch / 2, values = half * a->p->desc.features;
+    const float *const x = a->p->buffers.x, *const dy = a->p->buffers.dy;
+    for (size_t i = 0; i < 2; i++)
+        if (bnorm_moments_accumulate(a->m, half, x + i * values) != BNORM_OK ||
+            bnorm_gradient_sums_accumulate(a->g, half, x + i * values, dy + i * values, a->p->buffers.mean) != BNORM_OK)
+            abort();
+}
+
+/* Bytes of the moments, and then of the gradient sums, of two parts. */
+static size_t bytes_of_parts(const struct problem *p, surroundings *around, unsigned char *bytes, size_t most)
+{
+    struct parts a = {.p = p};
+    size_t size = most, more;
+    if (bnorm_moments_create(&a.m, &p->desc, 0) != BNORM_OK ||
+        bnorm_gradient_sums_create(&a.g, &p->desc, 0) != BNORM_OK)
+        abort();
+    if (around)
+        around(accumulate_parts, &a);
+    else
+        accumulate_parts(&a);
+    if (bnorm_moments_serialise(a.m, bytes, &size) != BNORM_OK) abort();
+    more = most - size;
+    if (bnorm_gradient_sums_serialise(a.g, bytes + size, &more) != BNORM_OK) abort();
+    bnorm_moments_destroy(a.m);
+    bnorm_gradient_sums_destroy(a.g);
+    return size + more;
+}
+
+/* Where nodes are merged, no pass runs. */
+CASE(sameness, merging_in_any_control_word)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 128, 16); /* two blocks, one node */
+    struct problem p = problem_make(&d, 0);
+    unsigned char expected[1024], got[1024];
+    problem_fill(&p, &(struct input){.pattern = RANDOM});
+    problem_fill_saved_statistics(&p);
+    const size_t size = bytes_of_parts(&p, NULL, expected, sizeof expected);
+    for (int i = 0; i < CONTROL_WORDS; i++) {
+        describe("%s", control_words[i].name);
+        CHECK(bytes_of_parts(&p, control_words[i].around, got, sizeof got) == size && !memcmp(got, expected, size),
+              "other bytes");
+    }
+    problem_free(&p);
+}
+
 CASE(sameness, smallest_numbers_in_any_control_word)
 {
     const bnorm_desc d = bnorm_matrix(BNORM_F32, 20, 5);

@@ -782,6 +782,41 @@ CASE(split, counts_beyond_a_size_are_refused)
     batch_free(&b);
 }
 
+/* Of one feature 2^50 blocks of 4096 rows, which begin with the block of that number times `nodes`: one node. */
+static struct bytes huge_node(const struct bytes *of, uint64_t nodes)
+{
+    struct bytes huge = {of->size, room(of->size)};
+    const uint64_t blocks = (uint64_t)1 << 50, values = blocks * 4096, first = nodes * blocks, last = first + blocks;
+    memcpy(huge.at, of->at, of->size);
+    memcpy(huge.at + AT_FIRST, &first, sizeof first);
+    memcpy(huge.at + AT_LAST, &last, sizeof last);
+    memcpy(huge.at + AT_VALUES, &values, sizeof values);
+    return huge;
+}
+
+CASE(split, counts_that_add_up_beyond_a_size_are_refused)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_F32, 1, 1);
+    struct batch b = batch_make(&d);
+    bnorm_moments *const m = moments_of(&b, 0, 0, 1), *const next = moments_of(&b, 0, 0, 1);
+    struct bytes of = bytes_of(m), left = huge_node(&of, 0), right = huge_node(&of, 1);
+    size_t size = right.size - AT_VALUES;
+    CHECK(b.block == 4096, "another block");
+    require(bnorm_moments_deserialise(m, left.at, left.size), "the first half");
+    require(bnorm_moments_deserialise(next, right.at, right.size), "the second");
+    CHECK(bnorm_moments_count(m) == (size_t)1 << 62, "another count");
+    CHECK(bnorm_moments_merge(m, next) == BNORM_OVERFLOW, "merged");
+    CHECK(bnorm_moments_read_nodes(m, bnorm_moments_next_block(next), right.at + AT_VALUES, &size) == BNORM_OVERFLOW,
+          "read");
+    CHECK(holds(m, &left), "something was changed");
+    free(of.at);
+    free(left.at);
+    free(right.at);
+    bnorm_moments_destroy(m);
+    bnorm_moments_destroy(next);
+    batch_free(&b);
+}
+
 /* ---- statuses -----------------------------------------------------------------------------------------------------
  */
 
@@ -884,6 +919,7 @@ CASE(split, statuses)
     c = b;
     c.y = x;
     IS(BNORM_X_OVERWRITTEN, bnorm_input_gradient(&d, &c, g));
+    IS(BNORM_X_OVERWRITTEN, bnorm_input_gradient(&d, &c, h)); /* the first of two */
     IS(BNORM_OK, bnorm_normalise(&d, &c));
     c.y = x + 1;
     IS(BNORM_OVERLAP, bnorm_normalise(&d, &c));

@@ -58,6 +58,10 @@ static void x_stride_short(struct problem *p) { p->desc.x_stride = 4; }
 static void y_stride_short(struct problem *p) { p->desc.y_stride = 1; }
 static void dx_stride_short(struct problem *p) { p->desc.dx_stride = 4; }
 static void dy_stride_short(struct problem *p) { p->desc.dy_stride = 4; }
+static void residual_stride_short(struct problem *p) { p->desc.residual_stride = 4; }
+static void dresidual_stride_short(struct problem *p) { p->desc.dresidual_stride = 4; }
+static void residual_stride_long(struct problem *p) { p->desc.residual_stride = SIZE_MAX / 2; }
+static void dresidual_stride_long(struct problem *p) { p->desc.dresidual_stride = SIZE_MAX / 2; }
 static void eps_negative(struct problem *p) { p->desc.eps = -1e-300; }
 static void eps_just_below_0(struct problem *p) { p->desc.eps = -0x1p-1074; }
 static void eps_nan(struct problem *p) { p->desc.eps = NAN; }
@@ -108,10 +112,14 @@ static const struct fault {
     {"batch SIZE_MAX", batch_largest, BNORM_OVERFLOW, ON_ALL, PART_BATCH},
     {"just over PTRDIFF_MAX bytes", batch_half, BNORM_OVERFLOW, ON_ALL, PART_BATCH},
     {"a size that wraps", batch_wraps, BNORM_OVERFLOW, ON_ALL, PART_BATCH},
+    {"residual_stride long", residual_stride_long, BNORM_OVERFLOW, ON_ALL, PART_STRIDE},
+    {"dresidual_stride long", dresidual_stride_long, BNORM_OVERFLOW, ON_ALL, PART_STRIDE},
     {"x_stride short", x_stride_short, BNORM_BAD_STRIDE, ON_ALL, PART_STRIDE},
     {"y_stride short", y_stride_short, BNORM_BAD_STRIDE, ON_ALL, PART_STRIDE},
     {"dx_stride short", dx_stride_short, BNORM_BAD_STRIDE, ON_ALL, PART_STRIDE},
     {"dy_stride short", dy_stride_short, BNORM_BAD_STRIDE, ON_ALL, PART_STRIDE},
+    {"residual_stride short", residual_stride_short, BNORM_BAD_STRIDE, ON_ALL, PART_STRIDE},
+    {"dresidual_stride short", dresidual_stride_short, BNORM_BAD_STRIDE, ON_ALL, PART_STRIDE},
     {"eps negative", eps_negative, BNORM_BAD_EPS, ON_ALL, PART_EPS},
     {"eps just below 0", eps_just_below_0, BNORM_BAD_EPS, ON_ALL, PART_EPS},
     {"eps NaN", eps_nan, BNORM_BAD_EPS, ON_ALL, PART_EPS},
