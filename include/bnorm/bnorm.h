@@ -294,7 +294,8 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  * but for the end of the batch, give the bits of bnorm_forward_training and bnorm_backward on the whole batch, however
  * they are grouped and in whichever order they are merged; any other parts stay within the same bounds on the error.
  * Sums cover blocks [first, next) of the batch, and hold one node of the tree for each aligned power of two of blocks
- * in it, at most 1 + 2 log2(blocks): each node is a count and two doubles a feature.
+ * in it, at most 1 + 2 log2(blocks), where an image of thousands of pixels counts as the several blocks it is cut into:
+ * each node is a count and two doubles a feature. How many bytes they take, serialise tells.
  *
  * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
  * and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section
