@@ -407,10 +407,12 @@ CASE(faults, as_many_threads_as_an_int_holds)
 /* ---- a program of its own: loading, and no threads to be had ---- */
 
 #ifdef LOADED
+/* Threads that spin run code of the library's when it goes; those that sleep may not wake in time to show it. */
 CASE(faults, loaded_by_another_program)
 {
     const pid_t child = fork();
     if (child == 0) {
+        setenv("OMP_WAIT_POLICY", "active", 1);
         execl(LOADED, LOADED, LIBRARY, (char *)NULL);
         _exit(127);
     }
