@@ -97,10 +97,9 @@ fi
 # One file per line of the picture, named by the size of x: weak arrays may leave the cache as the threads grow.
 grep -v '^#' "$results/scaling.csv" | awk -F, -v dir="$work" '
     NR == 1 { next }
-    { columns = $4; sub(/.*x/, "x", columns); row = $4; sub(/x.*/, "", row)
-      size = $1 == "weak" ? row / $5 : row
-      mb = size * 4 * substr(columns, 2) / 1048576
-      name = $1 " " $3 ", " mb ($1 == "weak" ? " MB a thread" : " MB")
+    { split($4, size, "x")
+      mb = size[1] * size[2] * 4 / 1048576
+      name = $1 " " $3 ", " ($1 == "weak" ? mb / $5 " MB a thread" : mb " MB")
       if (!(name in number)) { number[name] = ++count; print name > (dir "/names") }
       print $5, $8, $9, name > (dir "/series" number[name]) }'
 series=$(wc -l <"$work/names")

@@ -313,14 +313,14 @@ static void check_commit(surroundings *around, double rate)
 
 struct serialised {
     bnorm_moments *m;
-    unsigned char bytes[128];
+    unsigned char bad[128];
     size_t size;
 };
 
 static void check_corrupt(void *argument)
 {
     const struct serialised *const s = argument;
-    CHECK(bnorm_moments_deserialise(s->m, s->bytes, s->size) == BNORM_CORRUPT, "a negative sum of squares");
+    CHECK(bnorm_moments_deserialise(s->m, s->bad, s->size) == BNORM_CORRUPT, "a negative sum of squares");
 }
 
 /* Of one feature the sum of squares stands last. */
@@ -328,13 +328,18 @@ static void check_negative_subnormal(surroundings *around)
 {
     const double x[3] = {2, 4, 6}, below_0 = -0x1p-1070;
     const bnorm_desc d = bnorm_matrix(BNORM_F64, 0, 1);
-    struct serialised s = {.size = sizeof s.bytes};
+    struct serialised s = {.size = sizeof s.bad};
+    unsigned char good[sizeof s.bad], held[sizeof s.bad];
+    size_t size = sizeof held;
 
     if (bnorm_moments_create(&s.m, &d, 0) != BNORM_OK || bnorm_moments_accumulate(s.m, 3, x) != BNORM_OK ||
-        bnorm_moments_serialise(s.m, s.bytes, &s.size) != BNORM_OK)
+        bnorm_moments_serialise(s.m, good, &s.size) != BNORM_OK)
         abort();
-    memcpy(s.bytes + s.size - sizeof below_0, &below_0, sizeof below_0);
+    memcpy(s.bad, good, s.size);
+    memcpy(s.bad + s.size - sizeof below_0, &below_0, sizeof below_0);
     around(check_corrupt, &s);
+    CHECK(bnorm_moments_serialise(s.m, held, &size) == BNORM_OK && size == s.size && !memcmp(held, good, size),
+          "it was changed");
     bnorm_moments_destroy(s.m);
 }
 

@@ -782,11 +782,11 @@ CASE(split, counts_beyond_a_size_are_refused)
     batch_free(&b);
 }
 
-/* Of one feature 2^50 blocks of 4096 rows, which begin with the block of that number times `nodes`: one node. */
-static struct bytes huge_node(const struct bytes *of, uint64_t nodes)
+/* One node of 2^50 blocks of 4096 rows of one feature, after so many others like it. */
+static struct bytes huge_node(const struct bytes *of, uint64_t others)
 {
     struct bytes huge = {of->size, room(of->size)};
-    const uint64_t blocks = (uint64_t)1 << 50, values = blocks * 4096, first = nodes * blocks, last = first + blocks;
+    const uint64_t blocks = (uint64_t)1 << 50, values = blocks * 4096, first = others * blocks, last = first + blocks;
     memcpy(huge.at, of->at, of->size);
     memcpy(huge.at + AT_FIRST, &first, sizeof first);
     memcpy(huge.at + AT_LAST, &last, sizeof last);

@@ -16,8 +16,7 @@ enum {
                                  has two threads, which take 0.6 to 0.7 of the time of one (the same) */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
     LAST_CACHE = 32 << 20,    /* bytes of the largest last cache that a few cores share */
-    OF_SOCKET = 24 << 20,     /* that are counted on of larger ones, which dozens share, see beyond_cache */
-    LINE = 64                 /* a cache line, which no two threads should write */
+    OF_SOCKET = 24 << 20      /* that are counted on of larger ones, which dozens share, see beyond_cache */
 };
 
 _Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "there is room where three arrays are worth two threads");

@@ -343,7 +343,7 @@ static void crossed(void *context, int thread, int team)
 static char *tables_among(const bn_work *w)
 {
     double *const second = node_of(w, 1);
-    return (char *)(second + (size_t)(-(uintptr_t)second % 64) / sizeof *second);
+    return (char *)(second + (size_t)(-(uintptr_t)second % LINE) / sizeof *second);
 }
 
 void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place)

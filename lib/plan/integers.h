@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+enum { LINE = 64 }; /* bytes of a cache line, which no two threads should write */
+
 static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
@@ -13,7 +15,7 @@ static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; 
 static inline size_t times_to_line(size_t bytes)
 {
     size_t n = 1;
-    while (n * bytes % 64 != 0) n *= 2;
+    while (n * bytes % LINE != 0) n *= 2;
     return n;
 }
 
