@@ -82,19 +82,30 @@ BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_
     return all != 0;
 }
 
+/* One value as values [from, to) of a table of so many. Whole vectors where there is room for them: what stands beyond
+ * is not filled yet. */
+BN_INLINE void fill(real *table, size_t from, size_t to, size_t values, real value)
+{
+    const vr v = (vr){0} + value;
+    size_t j = from;
+
+    for (; j < to && j + VR <= values; j += VR) memcpy(table + j, &v, sizeof v);
+    for (; j < to; j++) table[j] = value;
+}
+
 /* n factors into table k, one a value. */
 BN_INLINE void spread_factors(const bn_coefficients *c, int k, size_t first, size_t n, const real *made)
 {
+    const size_t run = c->run, values = c->pitch_of_tables / BN_HALVES;
+
     for (size_t h = 0; h < BN_HALVES; h++) {
         real *const to = table(c, k, h);
-        if (c->run == 1) { /* the first is even, see kernels.h */
+        if (run == 1) { /* the first is even, see kernels.h */
             for (size_t i = 0; i < in_half(n, h); i++) to[first / BN_HALVES + i] = made[i * BN_HALVES + h];
             continue;
         }
-        for (size_t i = 0; i < n; i++) {
-            const size_t end = in_half((first + i + 1) * c->run, h);
-            for (size_t j = in_half((first + i) * c->run, h); j < end; j++) to[j] = made[i];
-        }
+        for (size_t i = 0; i < n; i++)
+            fill(to, in_half((first + i) * run, h), in_half((first + i + 1) * run, h), values, made[i]);
     }
 }
 
