@@ -18,7 +18,7 @@ static void finish_training(const bn_work *w, size_t column, size_t columns, dou
         w->kernels->update(columns, rate, w->desc.biased_running_var ? values : values - 1, mean, m2,
                            bn_from_column(b->running_mean, column, w->param),
                            bn_from_column(b->running_var, column, w->param));
-    w->kernels->invstd(columns, values, w->desc.eps, m2, m2);
+    w->kernels->invstd(columns, values, w->desc.eps, m2);
     if (b->mean) {
         memcpy(b->mean + column, mean, columns * sizeof *mean);
         memcpy(b->invstd + column, m2, columns * sizeof *m2);

@@ -25,14 +25,18 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
 {
     const bn_plan *const p = &k->work->plan;
     const bn_block here = bn_plan_block(p, block);
-    const bn_tile tile = {.rows = here.rows,
-                          .columns = columns,
-                          .run = here.run,
-                          .pitch = p->run,
-                          .from = here.from,
-                          .lanes = p->lanes,
-                          .far = k->schedule->far};
-    k->operation->block(k->work, here, column, &tile, a, b);
+    const size_t most = k->schedule->tile;
+    bn_tile tile = {.rows = here.rows,
+                    .run = here.run,
+                    .pitch = p->run,
+                    .from = here.from,
+                    .lanes = p->lanes,
+                    .far = k->schedule->far};
+
+    for (size_t c = 0; c < columns; c += most) {
+        tile.columns = least(most, columns - c);
+        k->operation->block(k->work, here, column + c, &tile, a + c, b + c);
+    }
 }
 
 /* The node of blocks [from, to): left part into a and b, right part into scratch, merged. */
