@@ -52,7 +52,8 @@ static void statistics(const bn_sums *s, size_t column, size_t columns, const do
                        const bnorm_buffers *to)
 {
     memcpy(to->mean + column, mean, columns * sizeof *mean);
-    s->kernels->invstd(columns, (double)s->forest.values, s->desc.eps, m2, to->invstd + column);
+    memcpy(to->invstd + column, m2, columns * sizeof *m2);
+    s->kernels->invstd(columns, (double)s->forest.values, s->desc.eps, to->invstd + column);
 }
 
 bnorm_status bnorm_moments_finish(const bnorm_moments *m, double *mean, double *invstd)

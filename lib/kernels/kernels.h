@@ -74,8 +74,8 @@ typedef struct bn_kernels {
     /* Adds other's sums. */
     bn_merge *merge_sums;
 
-    /* invstd = 1 / sqrt(m2 / n + eps), 0 where that is 1 / 0. invstd may be m2. */
-    void (*invstd)(size_t columns, double n, double eps, const double *m2, double *invstd);
+    /* m2 becomes invstd = 1 / sqrt(m2 / n + eps), 0 where that is 1 / 0. */
+    void (*invstd)(size_t columns, double n, double eps, double *m2);
 
     /* The same from running statistics (param): mean widened, invstd of the variance. */
     void (*running)(size_t columns, double eps, const void *running_mean, const void *running_var, double *mean,

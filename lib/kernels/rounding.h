@@ -1,11 +1,16 @@
 /* Template: what a rounding loses, and how it is added back. Wants a vector and a dtype header. */
 
-/* The upper 26 bits of a number: the product of two such, or of one and a lower part, is exact. */
-BN_INLINE double upper(double a)
+BN_INLINE uint64_t bits_of(double a)
 {
     uint64_t bits;
     memcpy(&bits, &a, sizeof bits);
-    bits &= ~(uint64_t)0x7ffffff;
+    return bits;
+}
+
+/* The upper 26 bits of a number: the product of two such, or of one and a lower part, is exact. */
+BN_INLINE double upper(double a)
+{
+    const uint64_t bits = bits_of(a) & ~(uint64_t)0x7ffffff;
     memcpy(&a, &bits, sizeof a);
     return a;
 }
