@@ -162,6 +162,38 @@ CASE(laws, zeros)
     }
 }
 
+/* A feature of one value, times -1 and with a beta of -0, is -0, wherever it stands: factors keep their sign whether
+ * tables hold one a feature or one a value, also in the last values of a full table. */
+CASE(laws, negative_zeros)
+{
+    static const size_t shapes[][3] = {{130, 9, 1},   {40, 1030, 1}, {1, 512, 2},
+                                       {300, 512, 2}, {40, 128, 8},  {5, 60, 49}};
+    for (int t = 0; t < TYPES; t++)
+        for (size_t s = 0; s < 2 * LENGTH(shapes); s++) {
+            const size_t *const shape = shapes[s / 2];
+            bnorm_desc d = bnorm_image(all_types[t], all_layouts[s % 2], shape[0], shape[1], shape[2]);
+            d.eps = 0;
+            struct problem p = problem_make(&d, 0);
+            problem_fill(&p, &(struct input){.ratio = 0});
+            for (size_t c = 0; c < d.features; c++) {
+                array_put(&p.arrays[GAMMA], 0, c, -1);
+                array_put(&p.arrays[BETA], 0, c, -0.0);
+                for (size_t m = 0; m < p.count; m++) array_put(&p.arrays[X], m, c, 5);
+            }
+            describe("%s, %zu x %zu x %zu, channels %s", type_name(d.dtype), d.batch, d.features, d.spatial,
+                     layout_name(d.layout));
+            CHECK(problem_run(&p, TRAINING) == BNORM_OK, "status");
+            size_t others = 0;
+            for (size_t m = 0; m < p.count; m++)
+                for (size_t c = 0; c < d.features; c++) {
+                    const double y = array_get(&p.arrays[Y], m, c);
+                    if (y != 0 || !signbit(y)) others++;
+                }
+            CHECK(others == 0, "%zu values are not -0", others);
+            problem_free(&p);
+        }
+}
+
 /* The layout says where a value stands, not what it is: both agree within the sum of their bounds. */
 static void check_layouts_agree(bnorm_dtype type, const size_t shape[3])
 {

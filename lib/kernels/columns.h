@@ -51,8 +51,9 @@ static void merge_sums(size_t columns, double n, double *restrict sum_dy, double
     }
 }
 
-/* The sign bit of a v that is not in 2^-120..2^120, so that float is no good for it. Bits of positive doubles are in
- * their order; those of the others are above. */
+/* Its sign bit: v is not in 2^-120..2^120, so that float is no good for it. Bits of positive doubles are in their
+ * order, and those of the others above: one of the differences is negative. Two comparisons would take as long as all
+ * else. */
 BN_INLINE uint64_t is_outside(double v)
 {
     return (bits_of(v) - ((uint64_t)(1023 - 120) << 52)) | (((uint64_t)(1023 + 120) << 52) - bits_of(v));
@@ -67,36 +68,39 @@ BN_INLINE double by_series(double v)
     return y + y * e * (0.5 + 0.375 * e);
 }
 
-/* 1 / sqrt(m2 / n + eps). For double, product, sum and root are put right by what they are off, so that only the last
- * rounding is left; float needs it not. */
-BN_INLINE double invstd_of(double m2, double n, double eps)
+BN_INLINE double float_invstd(double v) { return v == 0 ? 0 : is_outside(v) >> 63 ? 1 / sqrt(v) : by_series(v); }
+
+/* For double, product, sum, root and quotient are put right by what they are off, so that only the last rounding is
+ * left. */
+BN_INLINE double double_invstd(double m2, double n, double eps)
 {
-    const double share = 1 / n, var = m2 * share, v = var + eps;
+    const double share = 1 / n, var = m2 * share, v = var + eps, root = sqrt(v), r = 1 / root;
     if (v == 0) return 0;
-    if (sizeof(param) == sizeof(float)) return is_outside(v) >> 63 ? 1 / sqrt(v) : by_series(v);
-    const double root = sqrt(v), r = 1 / root;
     if (!(v >= 0x1p-1000 && v <= DBL_MAX)) return r;
     const double v_off = rest_of(m2, var, n) * share + lost_by(var, eps, v);
     const double root_off = (rest_of(v, root, root) + v_off) * (r / 2);
     return r + r * (rest_of(1, r, root) - root_off * r);
 }
 
-BN_INLINE bool float_is_good(size_t columns, double share, double eps, const double *m2)
+BN_INLINE bool all_inside(size_t columns, double share, double eps, const double *m2)
 {
     uint64_t any = 0;
     for (size_t j = 0; j < columns; j++) any |= is_outside(m2[j] * share + eps);
     return any >> 63 == 0;
 }
 
+/* 1 / sqrt(m2 / n + eps) */
 static void invstd(size_t columns, double n, double eps, double *m2)
 {
-    enum { FEW = 8 };
+    enum { FEW = 8 }; /* for which it takes longer to ask */
     const double share = 1 / n;
 
-    if (sizeof(param) == sizeof(float) && columns >= FEW && float_is_good(columns, share, eps, m2))
-        for (size_t j = 0; j < columns; j++) m2[j] = by_series(m2[j] * share + eps); /* in vectors */
+    if (sizeof(param) == sizeof(double))
+        for (size_t j = 0; j < columns; j++) m2[j] = double_invstd(m2[j], n, eps);
+    else if (columns >= FEW && all_inside(columns, share, eps, m2)) /* the same bits, in vectors */
+        for (size_t j = 0; j < columns; j++) m2[j] = by_series(m2[j] * share + eps);
     else
-        for (size_t j = 0; j < columns; j++) m2[j] = invstd_of(m2[j], n, eps);
+        for (size_t j = 0; j < columns; j++) m2[j] = float_invstd(m2[j] * share + eps);
 }
 
 static void running(size_t columns, double eps, const void *running_mean, const void *running_var,

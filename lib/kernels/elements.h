@@ -82,21 +82,24 @@ BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_
     return all != 0;
 }
 
-/* One value as values [from, to) of a table of so many. Whole vectors where there is room for them: what stands beyond
- * is not filled yet. */
-BN_INLINE void fill(real *table, size_t from, size_t to, size_t values, real value)
+/* A vector of one value. A sum with 0 would make 0 of -0. */
+BN_INLINE vr vector_of(real value) { return value - (vr){0}; }
+
+/* The value into [from, to) of a table with room for so many. In whole vectors while they fit: what they write beyond
+ * `to` is filled next. */
+BN_INLINE void fill(real *table, size_t from, size_t to, size_t room, real value)
 {
-    const vr v = (vr){0} + value;
+    const vr v = vector_of(value);
     size_t j = from;
 
-    for (; j < to && j + VR <= values; j += VR) memcpy(table + j, &v, sizeof v);
+    for (; j < to && j + VR <= room; j += VR) memcpy(table + j, &v, sizeof v);
     for (; j < to; j++) table[j] = value;
 }
 
 /* n factors into table k, one a value. */
 BN_INLINE void spread_factors(const bn_coefficients *c, int k, size_t first, size_t n, const real *made)
 {
-    const size_t run = c->run, values = c->pitch_of_tables / BN_HALVES;
+    const size_t run = c->run, room = c->pitch_of_tables / BN_HALVES;
 
     for (size_t h = 0; h < BN_HALVES; h++) {
         real *const to = table(c, k, h);
@@ -105,7 +108,7 @@ BN_INLINE void spread_factors(const bn_coefficients *c, int k, size_t first, siz
             continue;
         }
         for (size_t i = 0; i < n; i++)
-            fill(to, in_half((first + i) * run, h), in_half((first + i + 1) * run, h), values, made[i]);
+            fill(to, in_half((first + i) * run, h), in_half((first + i + 1) * run, h), room, made[i]);
     }
 }
 
@@ -204,7 +207,7 @@ BN_INLINE group factors_at(tables t, bool gradient, size_t j, size_t n)
 BN_INLINE factors factors_of(const bn_coefficients *c, bool gradient, size_t feature)
 {
     factors f = {0};
-    for (int k = 0; k < FACTORS_OF(gradient); k++) f.of[k] = (vr){0} + table(c, k, 0)[feature];
+    for (int k = 0; k < FACTORS_OF(gradient); k++) f.of[k] = vector_of(table(c, k, 0)[feature]);
     return f;
 }
 

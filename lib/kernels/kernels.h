@@ -11,8 +11,8 @@
 #include <stddef.h>
 
 enum {
-    BN_STRIP_BYTES = 4096, /* of factors: the widest tile has a page of each; its sums (two doubles a float) fit half
-                              of L1 */
+    BN_STRIP_BYTES = 4096, /* of factors: the widest strip has a page of each; a tile's sums (two doubles a float) fit
+                              half of L1 */
     BN_STRIP = BN_STRIP_BYTES / 4,
     BN_TABLES = 5,       /* of factors, at most */
     BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */

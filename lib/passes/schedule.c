@@ -162,19 +162,18 @@ static size_t widest_tile(const bn_plan *p, size_t value)
 }
 
 /* Columns of the widest strip that scratch and, for resident ones, the cache allow; 0 is taken for 1. Where tables hold
- * one factor a feature, and tiles need not be shared out one by one, a strip has several tiles: what is done once a
- * feature waits for itself, and takes less time together. With strips of an eighth of the core's cache one to eight
- * images of 7 x 7 are 1.05 to 1.2 times as fast, 50 even; with half of it 50 of them take 1.05 times as long; inference
- * of one image is 1.4 times as fast (Xeon of family 6, model 207). */
+ * one factor a feature a strip may be several tiles, unless tiles are tasks of their own: what is done once a feature
+ * is a chain of operations, and the chains of many features overlap. With an eighth of the core's cache one to eight
+ * images of 7 x 7 are 1.05 to 1.2 times as fast, inference of one 1.4; with half of it 50 of them take 1.05 times as
+ * long (Xeon of family 6, model 207). */
 static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, size_t threads, bool resident, size_t blocks)
 {
-    const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
+    const size_t nodes = trips.sums ? levels(blocks) + resident : 0; /* resident strips keep their own node there too */
+    const size_t tables = bn_strip_values(value), in_cache = features_in_own_cache(p, value, trips.reads) / 4;
     size_t most = widest_tile(p, value);
 
-    if (p->run * value > BN_TABLE_RUN && (resident || !trips.sums)) {
-        const size_t factors = bn_strip_values(value), small = features_in_own_cache(p, value, trips.reads) / 4;
-        most = trips.sums ? least(factors, larger(most, small)) : factors;
-    }
+    if (p->run * value > BN_TABLE_RUN && !trips.sums) most = tables;
+    if (p->run * value > BN_TABLE_RUN && trips.sums && resident) most = least(tables, larger(most, in_cache));
     if (nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
     if (resident) most = least(most, features_in_cache(p, value, trips.reads, threads));
     return most;
@@ -204,7 +203,7 @@ static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
     return n <= most || p->run == 1 ? n : 1;
 }
 
-/* As many as `most` allows that are a multiple of these, or as few. */
+/* The largest multiple of these within `most`, or these. */
 static size_t in_whole_lines(const bn_plan *p, size_t value, size_t most)
 {
     const size_t step = features_to_a_line(p, value, most);

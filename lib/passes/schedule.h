@@ -12,7 +12,7 @@
  * grows by less than 80 KB. */
 enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
 
-/* A set of tables for the widest tile. */
+/* A set of tables for the widest strip. */
 enum { BN_SET_BYTES = BN_TABLES * BN_STRIP_BYTES };
 
 typedef struct bn_schedule {
@@ -31,7 +31,7 @@ typedef struct bn_schedule {
     size_t set;         /* columns that have their factors in one set of tables */
 } bn_schedule;
 
-/* Values of a row in the widest tile. */
+/* Values that a table has room for: those of a strip's row, or its features. */
 size_t bn_strip_values(size_t value);
 
 /* Bytes of room for nodes that sums of the shape want, and for nodes or tables that any walk of it does, whatever the
