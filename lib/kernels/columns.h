@@ -51,9 +51,9 @@ static void merge_sums(size_t columns, double n, double *restrict sum_dy, double
     }
 }
 
-/* Its sign bit: v is not in 2^-120..2^120, so that float is no good for it. Bits of positive doubles are in their
- * order, and those of the others above: one of the differences is negative. Two comparisons would take as long as all
- * else. */
+/* Its sign bit says that v is not in 2^-120..2^120, so that float is no good for it. Bits of positive doubles are in
+ * their order, and those of the others above: one of the differences is negative. Two comparisons would take as long as
+ * all else. */
 BN_INLINE uint64_t is_outside(double v)
 {
     return (bits_of(v) - ((uint64_t)(1023 - 120) << 52)) | (((uint64_t)(1023 + 120) << 52) - bits_of(v));
