@@ -284,7 +284,7 @@ BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
 /* ---- a row ---- */
 
 enum { LINE_BYTES = 64, LINE_VALUES = LINE_BYTES / sizeof(stored) };
-_Static_assert((int)LINE_BYTES <= (int)BN_TABLE_RUN, "of longer runs a line has two features at most");
+_Static_assert(2 * (int)LINE_BYTES <= (int)BN_TABLE_RUN, "of runs above half of it a line has two features at most");
 
 /* Values before the first whole cache line: a streaming store wants it so. */
 BN_INLINE size_t to_line(const stored *p, size_t values)
@@ -355,7 +355,8 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
     for (size_t r = 0; r < rows; r++) pass_few(t, line, moved_to(a, s, r, 0), j, values);
 }
 
-/* Consecutive runs of the features from `first` on. Several are longer than a cache line each (BN_TABLE_RUN). */
+/* Consecutive runs of the features from `first` on. Several are longer than a cache line each (half of BN_TABLE_RUN).
+ */
 BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later l, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, runs * c->run) : 0;

@@ -34,6 +34,9 @@ typedef struct bn_schedule {
 /* Values that a table has room for: those of a strip's row, or its features. */
 size_t bn_strip_values(size_t value);
 
+/* Whether tables hold a factor for each value of a row, and not one for each feature. */
+bool bn_factor_a_value(const bn_plan *plan, size_t value);
+
 /* Bytes of room for nodes that sums of the shape want, and for nodes or tables that any walk of it does, whatever the
  * caches and the threads are. */
 size_t bn_schedule_nodes(const bn_plan *plan, size_t value);

@@ -388,7 +388,7 @@ void bn_describe_tile(const bn_work *w, size_t columns, bool dense, bn_coefficie
 
     c->columns = columns;
     c->run = c->pitch = run;
-    c->table = run * w->value <= BN_TABLE_RUN;
+    c->table = bn_factor_a_value(&w->plan, w->value);
     c->repeat = c->table && dense && columns == w->plan.columns ? rows_side_by_side(w, values) : 1;
 }
 
