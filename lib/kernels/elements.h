@@ -355,8 +355,7 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
     for (size_t r = 0; r < rows; r++) pass_few(t, line, moved_to(a, s, r, 0), j, values);
 }
 
-/* Consecutive runs of the features from `first` on. Several are longer than a cache line each (half of BN_TABLE_RUN).
- */
+/* Consecutive runs of the features from `first` on. Several are longer than a cache line each. */
 BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later l, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, runs * c->run) : 0;

@@ -22,9 +22,9 @@ enum {
     BN_LANES = 16,       /* a run that is summed along has so many lanes, */
     BN_STEP = 64,        /* and so many values make one addition to each; */
     BN_LONG_RUNS = 32,   /* a tile has so many features of runs along at most */
-    BN_TABLE_RUN = 128 /* bytes; runs up to here may have one factor a value in the tables of the element passes, those
-                          up to half of it have: a vector may have many features. Of longer ones a cache line has two
-                          at most */
+    BN_TABLE_RUN = 128   /* bytes; runs up to half of it have one factor a value in the tables of the element passes: a
+                            vector may have many features. Of longer ones a cache line has two at most; runs up to all
+                            of it may have one too */
 };
 
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels

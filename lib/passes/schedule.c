@@ -175,16 +175,20 @@ static size_t widest_tile(const bn_plan *p, size_t value)
  * is a chain of operations, and the chains of many features overlap. With an eighth of the core's cache one to eight
  * images of 7 x 7 are 1.05 to 1.2 times as fast, inference of one 1.4; with half of it 50 of them take 1.05 times as
  * long (Xeon of family 6, model 207). */
-static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, size_t threads, bool resident, size_t blocks)
+static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, const bn_schedule *s, size_t threads,
+                           size_t blocks)
 {
-    const size_t nodes = trips.sums ? levels(blocks) + resident : 0; /* resident strips keep their own node there too */
-    const size_t tables = bn_strip_values(value), in_cache = features_in_own_cache(p, value, trips.reads) / 4;
-    size_t most = widest_tile(p, value);
+    const size_t nodes = levels(blocks) + s->resident; /* which keep their own node there too */
+    size_t most = s->tile;
 
-    if (!bn_factor_a_value(p, value) && !trips.sums) most = tables;
-    if (!bn_factor_a_value(p, value) && trips.sums && resident) most = least(tables, larger(most, in_cache));
-    if (nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
-    if (resident) most = least(most, features_in_cache(p, value, trips.reads, threads));
+    if (!bn_factor_a_value(p, value)) {
+        if (!trips.sums)
+            most = bn_strip_values(value);
+        else if (s->resident)
+            most = least(bn_strip_values(value), larger(most, features_in_own_cache(p, value, trips.reads) / 4));
+    }
+    if (trips.sums && nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
+    if (s->resident) most = least(most, features_in_cache(p, value, trips.reads, threads));
     return most;
 }
 
@@ -212,12 +216,8 @@ static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
     return n <= most || p->run == 1 ? n : 1;
 }
 
-/* The largest multiple of these within `most`, or these. */
-static size_t in_whole_lines(const bn_plan *p, size_t value, size_t most)
-{
-    const size_t step = features_to_a_line(p, value, most);
-    return most > step ? most / step * step : step;
-}
+/* The largest multiple of step that is within `most`, or step. */
+static size_t in_steps(size_t most, size_t step) { return most > step ? most / step * step : step; }
 
 /* As many chunks to a node as leave enough tasks: what threads hand each other costs more than what they sum. */
 static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
@@ -319,10 +319,11 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
         return s;
     }
     const size_t blocks = s.resident ? p->blocks : s.group * p->chunk_blocks;
-    const size_t most = widest_strip(p, value, trips, threads, s.resident, blocks);
+    const size_t tile = widest_tile(p, value);
+    s.tile = in_steps(tile, features_to_a_line(p, value, tile));
+    const size_t most = widest_strip(p, value, trips, &s, threads, blocks);
     const size_t step = features_to_a_line(p, value, most);
-    size_t strips = divide_up(p->columns, in_whole_lines(p, value, most));
-    s.tile = in_whole_lines(p, value, widest_tile(p, value));
+    size_t strips = divide_up(p->columns, in_steps(most, step));
     s.table_pitch = pitch_of_tables(p->columns);
     s.whole = trips.room && s.stream && !s.resident && trips.elements && in_whole_rows(p, value, s.table_pitch);
     if (s.resident) strips = round_up(strips, threads);
