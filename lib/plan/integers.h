@@ -14,9 +14,8 @@ static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; 
 /* How often so many bytes have to stand side by side, a power of two, to make whole cache lines. */
 static inline size_t times_to_line(size_t bytes)
 {
-    size_t n = 1;
-    while (n * bytes % LINE != 0) n *= 2;
-    return n;
+    const size_t either = bytes | LINE, shared = either & (0 - either); /* the largest power of two that divides both */
+    return LINE / shared;
 }
 
 #endif
