@@ -8,16 +8,12 @@ static bool empty(bn_span s) { return !s.start || s.rows == 0 || s.width == 0; }
 static uintptr_t first(bn_span s) { return (uintptr_t)s.start; }
 static uintptr_t past(bn_span s) { return first(s) + ((s.rows - 1) * s.stride + s.width); }
 
-/* With equal strides row j of b lies at row 0 of a + delta + j * stride, and only the difference k of two row numbers
- * matters: is there a k in [-(a.rows - 1), b.rows - 1] with -b.width < delta + k * stride < a.width? */
+/* With equal strides, where b begins no earlier than a: `place` bytes after a's row number `row` does, or would. It can
+ * meet that row or the next, and b's later rows stand to a's later rows alike. */
 static bool share_alike(bn_span a, bn_span b)
 {
-    const intptr_t stride = (intptr_t)a.stride, delta = (intptr_t)(first(b) - first(a));
-    const intptr_t low = -(intptr_t)b.width - delta; /* k * stride must exceed this */
-    intptr_t k = low / stride - (low % stride < 0) + 1;
-
-    if (k < -(intptr_t)(a.rows - 1)) k = -(intptr_t)(a.rows - 1);
-    return k <= (intptr_t)(b.rows - 1) && delta + k * stride < (intptr_t)a.width;
+    const size_t apart = first(b) - first(a), row = apart / a.stride, place = apart % a.stride;
+    return (row < a.rows && place < a.width) || (row + 1 < a.rows && a.stride - place < b.width);
 }
 
 /* Rows of both in the order of their addresses. */
@@ -37,12 +33,11 @@ static bool share_by_walking(bn_span a, bn_span b)
     return false;
 }
 
-/* Of two that are not empty and whose ends leave it open. One row may be as wide as PTRDIFF_MAX, which share_alike's
- * signed sums do not bear. */
+/* Of two that are not empty and whose ends leave it open. */
 static bool share(bn_span a, bn_span b)
 {
-    if (a.rows == 1 || b.rows == 1 || a.stride != b.stride) return share_by_walking(a, b);
-    return share_alike(a, b);
+    if (a.stride != b.stride) return share_by_walking(a, b);
+    return first(a) <= first(b) ? share_alike(a, b) : share_alike(b, a);
 }
 
 static bool equal(bn_span a, bn_span b)

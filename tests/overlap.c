@@ -299,6 +299,21 @@ CASE(overlap, nothing_to_share)
 
 /* As large as may be: ends beyond INTPTR_MAX, rows of half of it. No such arrays exist, and a call that went on would
  * crash. */
+/* Rows of one array are met by the other's second row only, or by its first; nothing is there to be read. */
+CASE(overlap, large_arrays_far_apart)
+{
+    const size_t features = PTRDIFF_MAX / 2 / sizeof(double);
+    const bnorm_desc d = bnorm_matrix(BNORM_F64, 2, features);
+    const uintptr_t start = 16, middle = start + (features + 1) * 9; /* in the second row */
+    double y[2];
+
+    CHECK(bnorm_check_training_part(&d, &(bnorm_buffers){.y = (void *)start, .x = (void *)middle}) == BNORM_OVERLAP,
+          "y first");
+    CHECK(bnorm_check_training_part(&d, &(bnorm_buffers){.y = (void *)middle, .x = (void *)start}) == BNORM_OVERLAP,
+          "x first");
+    CHECK(bnorm_check_training_part(&d, &(bnorm_buffers){.y = y, .x = y + 1}) == BNORM_OVERLAP, "side by side");
+}
+
 CASE(overlap, the_largest_arrays)
 {
     static char anything[512];
