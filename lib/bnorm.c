@@ -121,12 +121,13 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
     }
 
     const size_t room = bn_schedule_room(&w.plan, w.value);
-    const bool wanted = room > 0 && (b->workspace || call != INFERENCE); /* inference can do without */
-    void *const own = wanted && !b->workspace ? malloc(bn_scratch_bytes(room)) : NULL;
-    if (wanted) {
-        if (!own && !b->workspace) return BNORM_NO_MEMORY;
-        w.nodes = bn_scratch_aligned(own ? own : b->workspace);
+    void *own = NULL;
+    if (room > 0 && !b->workspace && call != INFERENCE) { /* which can do without */
+        own = malloc(bn_scratch_bytes(room));
+        if (!own) return BNORM_NO_MEMORY;
     }
+    void *const scratch = own ? own : b->workspace;
+    if (scratch) w.nodes = bn_scratch_aligned(scratch);
     pass(call, &w);
     free(own);
     return BNORM_OK;

@@ -18,7 +18,7 @@ static bool product(size_t a, size_t b, size_t *out)
     return !__builtin_mul_overflow(a, b, out) && *out <= PTRDIFF_MAX;
 }
 
-/* Rows: pixels channels last, images channels first. Values of a row, side by side. Both fit, see overflows. */
+/* Rows: pixels channels last, images channels first. Values of a row, side by side. Both fit, see counts_overflow. */
 static size_t rows_of(const bnorm_desc *d)
 {
     return d->layout == BNORM_CHANNELS_FIRST ? d->batch : d->batch * d->spatial;
@@ -53,7 +53,7 @@ static size_t largest_stride(const bnorm_desc *r)
                   larger(r->residual_stride, r->dresidual_stride));
 }
 
-static bool overflows(const bnorm_desc *d)
+static bool counts_overflow(const bnorm_desc *d)
 {
     size_t bytes;
     return !product(d->features, sizeof(double), &bytes) || !product(d->batch, d->spatial, &bytes) ||
@@ -85,7 +85,7 @@ bool bn_same_shape(const bnorm_desc *a, const bnorm_desc *b)
 
 /* ---- work ---- */
 
-/* From its description. */
+/* All but the description, which is there already. */
 static void make(bn_work *w, const bnorm_buffers *b)
 {
     const bnorm_desc *const d = &w->desc;
@@ -107,7 +107,7 @@ bnorm_status bn_work_make(const bnorm_desc *d, bool unsupported_arrays, const bn
         return BNORM_BAD_ENUM;
     if (d->activation != BNORM_IDENTITY || unsupported_arrays) return BNORM_UNSUPPORTED;
     if (d->features == 0) return BNORM_NO_FEATURES;
-    if (overflows(d)) return BNORM_OVERFLOW;
+    if (counts_overflow(d)) return BNORM_OVERFLOW;
     w->desc = resolved(d);
     if (arrays_overflow(&w->desc)) return BNORM_OVERFLOW;
     make(w, b);

@@ -14,13 +14,13 @@ struct bnorm_layer {
     size_t workspace_size;
 };
 
-static void fill(void *p, bnorm_dtype dtype, size_t n, double value)
+static void set_to_1(void *p, bnorm_dtype dtype, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (dtype == BNORM_F64)
-            ((double *)p)[i] = value;
+            ((double *)p)[i] = 1;
         else
-            ((float *)p)[i] = (float)value;
+            ((float *)p)[i] = 1;
     }
 }
 
@@ -54,8 +54,8 @@ bnorm_status bnorm_layer_create(bnorm_layer **layer, const bnorm_desc *desc)
         free(l);
         return BNORM_NO_MEMORY;
     }
-    fill(l->gamma, d.dtype, d.features, 1);
-    fill(l->running_var, d.dtype, d.features, 1);
+    set_to_1(l->gamma, d.dtype, d.features);
+    set_to_1(l->running_var, d.dtype, d.features);
     *layer = l;
     return BNORM_OK;
 }

@@ -13,10 +13,9 @@ struct bnorm_gradient_sums {
 };
 
 /* Two arrays that are written, and one that is read, or NULL; each of one element a feature. */
-static bool outputs_share(const bn_sums *s, size_t size, const void *a, const void *b, const void *read,
-                          size_t read_size)
+static bool outputs_share(const bn_sums *s, size_t size, const void *a, const void *b, const double *read)
 {
-    const size_t bytes = s->desc.features * size, read_bytes = s->desc.features * read_size;
+    const size_t bytes = s->desc.features * size, read_bytes = s->desc.features * sizeof *read;
     bn_arrays arrays = {.written = 2};
     bn_arrays_add(&arrays, a, 1, bytes, bytes);
     bn_arrays_add(&arrays, b, 1, bytes, bytes);
@@ -63,7 +62,7 @@ bnorm_status bnorm_moments_finish(const bnorm_moments *m, double *mean, double *
     if (s->forest.values == 0) return BNORM_OK;
     if (!mean || !invstd) return BNORM_NULL;
     if (s->forest.values == 1) return BNORM_ONE_VALUE;
-    if (outputs_share(s, sizeof(double), mean, invstd, NULL, 0)) return BNORM_OVERLAP;
+    if (outputs_share(s, sizeof(double), mean, invstd, NULL)) return BNORM_OVERLAP;
     bn_sums_fold(s, statistics, &(bnorm_buffers){.mean = mean, .invstd = invstd});
     return BNORM_OK;
 }
@@ -86,7 +85,7 @@ bnorm_status bnorm_moments_commit(const bnorm_moments *m, void *running_mean, vo
     if (s->forest.values == 0) return BNORM_OK;
     if (!running_mean || !running_var) return BNORM_NULL;
     if (s->forest.values == 1) return BNORM_ONE_VALUE;
-    if (outputs_share(s, s->param, running_mean, running_var, NULL, 0)) return BNORM_OVERLAP;
+    if (outputs_share(s, s->param, running_mean, running_var, NULL)) return BNORM_OVERLAP;
     bn_sums_fold(s, update, &(bnorm_buffers){.running_mean = running_mean, .running_var = running_var});
     return BNORM_OK;
 }
@@ -155,7 +154,7 @@ bnorm_status bnorm_gradient_sums_finish(const bnorm_gradient_sums *g, const doub
     const bn_sums *const s = &g->s;
     const size_t values = s->forest.values, bytes = s->desc.features * s->param;
     if (dgamma && !invstd && values > 0) return BNORM_NULL;
-    if (outputs_share(s, s->param, dgamma, dbeta, dgamma ? invstd : NULL, sizeof(double))) return BNORM_OVERLAP;
+    if (outputs_share(s, s->param, dgamma, dbeta, dgamma ? invstd : NULL)) return BNORM_OVERLAP;
     if (values > 0)
         bn_sums_fold(s, parameter_gradients,
                      &(bnorm_buffers){.invstd = (double *)invstd, .dgamma = dgamma, .dbeta = dbeta});
@@ -227,7 +226,7 @@ bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
     return BNORM_OK;
 }
 
-/* The folded sums themselves, in what only here are arrays for them. */
+/* The folded sums themselves, the first in to->mean, the second in to->invstd: no other field takes doubles. */
 static void keep(const bn_sums *s, size_t column, size_t columns, const double *a, const double *b,
                  const bnorm_buffers *to)
 {

@@ -2,7 +2,6 @@
 #include <immintrin.h>
 
 #define BN_VECTOR_BYTES 32
-#define BN_FUSED
 #define BN_OWN_WIDEN
 #define BN_OWN_HALF
 #define BN_OWN_PART

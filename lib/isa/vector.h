@@ -4,7 +4,7 @@
  *
  * and, before or after including this file, what it does better:
  *
- *     BN_FUSED       bn_fma(a, b, c) is one instruction
+ *     bn_fma(a, b, c)  a * b + c in one instruction
  *     BN_OWN_WIDEN   vd_of_vh, vu_of_vs, vuh_of_vsh, vs_of_vu: gcc 12 converts in halves
  *     BN_OWN_HALF    vf_of_half, vh_of_half, half_of_vf
  *     BN_OWN_PART    load_part of all, and store_part of vf, vd, vs and vw
@@ -124,7 +124,7 @@ BN_INLINE vd vd_zip_high(vd a, vd b) { return (vd){a[1], b[1]}; }
 /* a * a + c, for an a whose square is exact in double (any float): fused and unfused agree. */
 BN_INLINE vd vd_add_exact_square(vd a, vd c)
 {
-#ifdef BN_FUSED
+#ifdef bn_fma
     return bn_fma(a, a, c);
 #else
     return a * a + c;

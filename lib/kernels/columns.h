@@ -51,10 +51,10 @@ static void merge_sums(size_t columns, double n, double *restrict sum_dy, double
     }
 }
 
-/* Its sign bit says that v is not in 2^-120..2^120, so that float is no good for it. Bits of positive doubles are in
- * their order, and those of the others above: one of the differences is negative. Two comparisons would take as long as
- * all else. */
-BN_INLINE uint64_t is_outside(double v)
+/* Its sign bit is set where v is not in 2^-120..2^120, so that float is no good for it; the other bits mean nothing.
+ * Bits of positive doubles are in their order, and those of all others above, so that one of the differences is
+ * negative. Two comparisons would take as long as all else. */
+BN_INLINE uint64_t sign_if_outside(double v)
 {
     return (bits_of(v) - ((uint64_t)(1023 - 120) << 52)) | (((uint64_t)(1023 + 120) << 52) - bits_of(v));
 }
@@ -68,7 +68,7 @@ BN_INLINE double by_series(double v)
     return y + y * e * (0.5 + 0.375 * e);
 }
 
-BN_INLINE double float_invstd(double v) { return v == 0 ? 0 : is_outside(v) >> 63 ? 1 / sqrt(v) : by_series(v); }
+BN_INLINE double float_invstd(double v) { return v == 0 ? 0 : sign_if_outside(v) >> 63 ? 1 / sqrt(v) : by_series(v); }
 
 /* For double, product, sum, root and quotient are put right by what they are off, so that only the last rounding is
  * left. */
@@ -85,7 +85,7 @@ BN_INLINE double double_invstd(double m2, double n, double eps)
 BN_INLINE bool all_inside(size_t columns, double share, double eps, const double *m2)
 {
     uint64_t any = 0;
-    for (size_t j = 0; j < columns; j++) any |= is_outside(m2[j] * share + eps);
+    for (size_t j = 0; j < columns; j++) any |= sign_if_outside(m2[j] * share + eps);
     return any >> 63 == 0;
 }
 

@@ -5,7 +5,7 @@
 
 /* ---- factors ---- */
 
-enum { HIGH, LOW, SCALE, SHIFT, SLOPE = SHIFT, MEAN_DY, FACTORS };
+enum { HIGH, LOW, SCALE, SHIFT, SLOPE = SHIFT, MEAN_DY, FACTORS }; /* forward has no slope, backward no shift */
 _Static_assert((int)FACTORS == (int)BN_TABLES, "as the callers count");
 
 #define FACTORS_OF(gradient) ((gradient) ? FACTORS : MEAN_DY)
@@ -59,8 +59,8 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 /* Values of a row that have their factors in the tables, or the same ones. */
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
-/* HIGH and LOW, SCALE, and for a gradient SLOPE and MEAN_DY, of n features. In a loop that the compiler makes vectors
- * of: features are as many as values where the batch is small. */
+/* HIGH, LOW and SCALE of n features; `other` is SHIFT, or for a gradient SLOPE, with MEAN_DY. Returns whether all are
+ * comfortable. In a loop that the compiler makes vectors of: of small batches features are as many as values. */
 BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_t n, real *restrict high,
                     real *restrict low, real *restrict scale, real *restrict other, real *restrict mean_dy)
 {
@@ -154,11 +154,7 @@ BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
         repeat_made(to, gradient, n, n * rows);
         for (int k = 0; k < FACTORS_OF(gradient); k++) spread_factors(c, k, c->first + f, n * rows, made[k]);
     }
-    if (!c->table) return;
-    if (in_place)
-        repeat_made(to, gradient, c->columns, all);
-    else
-        repeat_tables(c, gradient, width(c) * rows, all);
+    if (c->table) repeat_tables(c, gradient, width(c) * rows, all);
 }
 
 static void normalise_factors(bn_coefficients *c) { make_factors(c, false); }
@@ -218,7 +214,7 @@ BN_INLINE group all_of(factors f)
     return g;
 }
 
-/* The first n of one, the others of the next; n may be less than none, or more than all. */
+/* The first n of one, the others of the next; n may be negative, or more than a group has. */
 BN_INLINE group factors_across(factors one, factors next, bool gradient, ptrdiff_t n)
 {
     group g = {0};
@@ -283,7 +279,7 @@ BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
 
 /* ---- a row ---- */
 
-enum { LINE_BYTES = 64, LINE_VALUES = LINE_BYTES / sizeof(stored) };
+enum { LINE_VALUES = LINE_BYTES / sizeof(stored) };
 _Static_assert(2 * (int)LINE_BYTES <= (int)BN_TABLE_RUN, "of runs above half of it a line has two features at most");
 
 /* Values before the first whole cache line: a streaming store wants it so. */
@@ -355,19 +351,19 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
     for (size_t r = 0; r < rows; r++) pass_few(t, line, moved_to(a, s, r, 0), j, values);
 }
 
-/* Consecutive runs of the features from `first` on. Several are longer than a cache line each. */
+/* Consecutive runs of the features from `first` on. Where there are several, each is longer than a cache
+ * line, so that none holds parts of three. */
 BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later l, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, runs * c->run) : 0;
-    const bool g = a.gradient;
-    factors here = factors_of(c, g, first);
+    factors here = factors_of(c, a.gradient, first);
     size_t j = line;
 
     pass_few_of(here, a, 0, line);
     for (size_t f = 0; f < runs; f++) {
         const size_t end = (f + 1) * c->run;
         const bool last = f + 1 == runs;
-        const factors next = factors_of(c, g, first + f + !last);
+        const factors next = factors_of(c, a.gradient, first + f + !last);
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
             fetch_line(a, j, l);
@@ -378,7 +374,7 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
         } else if (j < end) {
             fetch_line(a, j, l);
             for (size_t stop = j + LINE_VALUES; j < stop; j += IN_GROUP)
-                put(a, factors_across(here, next, g, (ptrdiff_t)end - (ptrdiff_t)j), j, IN_GROUP, how);
+                put(a, factors_across(here, next, a.gradient, (ptrdiff_t)end - (ptrdiff_t)j), j, IN_GROUP, how);
         }
         here = next;
     }

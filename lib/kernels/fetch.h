@@ -1,11 +1,12 @@
 /* Template: what to fetch ahead while rows, or runs, are read. Wants a dtype header. */
 
 enum {
+    LINE_BYTES = 64,
     AHEAD = 6144,       /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
                            to fetch ahead is more */
     NEAR = 1536,        /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
                            AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
-    WIDE_ROW = 1024,    /* bytes as summed or computed, of 16 bits twice those in memory; of longer rows, those fetched
+    WIDE_ROW = 1024,    /* bytes as computed, of 16 bits twice those in memory; of longer rows, those fetched
                            ahead do not stay in a first cache of 32 KB beside the sums: on Zen 4 a sum of rows of 4 KB
                            reads at 0.8 of the pace of a plain read of memory, and at 1.0 where they are fetched into
                            the second */
@@ -25,7 +26,7 @@ enum { NOWHERE, FIRST, SECOND }; /* the cache to fetch into */
 /* Asks for the cache lines of [p, p + bytes). The address need not exist. */
 BN_INLINE void fetch(int cache, uintptr_t p, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i += 64) {
+    for (size_t i = 0; i < bytes; i += LINE_BYTES) {
         if (cache == FIRST) __builtin_prefetch((const void *)(p + i), 0, 3);
         if (cache == SECOND) __builtin_prefetch((const void *)(p + i), 0, 2);
     }

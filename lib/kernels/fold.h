@@ -5,7 +5,7 @@
 enum { ACROSS = BN_LANES / VD }; /* vectors of lanes */
 
 /* A vector, or a part of one. */
-BN_INLINE vd known_some(const double *p, size_t part) { return part == VD ? vd_load(p) : vd_load_part(p, part); }
+BN_INLINE vd vd_load_some(const double *p, size_t part) { return part == VD ? vd_load(p) : vd_load_part(p, part); }
 
 BN_INLINE void add_sums(bool kept, double *s, double *q, double other_s, double other_q)
 {
@@ -39,7 +39,7 @@ BN_INLINE void fold_lanes(bool kept, double *s, double *q)
 }
 
 /* Of a run of n values those from i on, as many as there are for a vector. */
-BN_INLINE vd some_of(const double *run, size_t i, size_t n) { return known_some(run + i, n - i < VD ? n - i : VD); }
+BN_INLINE vd some_of(const double *run, size_t i, size_t n) { return vd_load_some(run + i, n - i < VD ? n - i : VD); }
 
 /* A run of n values, of which every BN_LANES-th is of one lane. Those of a lane in pairs, then the second half of the
  * lanes onto the first until they are a vector. How often a 0 is added depends on the vector's width: that shows in no

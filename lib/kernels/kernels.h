@@ -17,8 +17,8 @@ enum {
     BN_TABLES = 5,       /* of factors, at most */
     BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
     BN_GROUP = 64,       /* columns summed again together; runs along singly, narrow tiles and those of doubles whole */
-    BN_SHORT_RUN = 64,   /* values; runs up to here are summed as columns, rows on top of each other, longer ones, and
-                            those of few rows from half of that on, along */
+    BN_SHORT_RUN = 64,   /* values; runs up to here are summed as columns, rows on top of each other, longer ones along,
+                            and so are those of 2 * BN_LANES or more in at most a row for every BN_LANES of them */
     BN_LANES = 16,       /* a run that is summed along has so many lanes, */
     BN_STEP = 64,        /* and so many values make one addition to each; */
     BN_LONG_RUNS = 32,   /* a tile has so many features of runs along at most */
@@ -56,7 +56,7 @@ typedef struct bn_coefficients {
 /* Fills c->factors, c->extreme from c's other fields. */
 typedef void bn_make_factors(bn_coefficients *c);
 
-/* The two doubles a column of a node, a and b, and those of another. */
+/* Merges into a node of n values, with the doubles a[j] and b[j] for column j, another of other_n. */
 typedef void bn_merge(size_t columns, double n, double *a, double *b, double other_n, const double *other_a,
                       const double *other_b);
 

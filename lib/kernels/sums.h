@@ -154,7 +154,7 @@ BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const doub
         x[r] = load_some(a.x + r * a.x_stride, part);
         if (what == GRADIENT) dy[r] = load_some(a.dy + r * a.dy_stride, part);
     }
-    add_column(what, x, dy, rows, has_pivot(what) ? known_some(pivot, part) : vd_zero(), s, q);
+    add_column(what, x, dy, rows, has_pivot(what) ? vd_load_some(pivot, part) : vd_zero(), s, q);
 }
 
 /* So that gcc counts rows from here. Else it keeps a pointer to each, more than there are registers, and moves them
@@ -473,8 +473,8 @@ static double mean_of_large(const bn_tile *t, const stored *x, size_t stride, do
     return quotient(sum, lost, (double)(t->rows * t->run), share) * 0x1p100;
 }
 
-/* What additions of floats lose is not worth the keeping. */
-BN_INLINE double loss(const double *losses, size_t j) { return BN_EXACT_SQUARES ? 0 : losses[j]; }
+/* What the additions to s lost. Where squares are exact q has those instead; what floats lose is not worth keeping. */
+BN_INLINE double loss(const double *q, size_t j) { return BN_EXACT_SQUARES ? 0 : q[j]; }
 
 /* Sums a group of columns again, around the mean: those where m2 is below 0. Their mean is put right first, so that of
  * a constant column it is the constant, and m2 is 0. What the mean is off by for being a double is taken off m2. */

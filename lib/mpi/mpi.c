@@ -7,7 +7,12 @@
 
 /* ---- the two exchanges ---- */
 
-static uint64_t mix(uint64_t hash, uint64_t value) { return (hash ^ value) * 0x100000001b3; }
+/* FNV-1a by words; the shift brings what high bits know to the low ones, which a product does not. */
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x100000001b3;
+    return hash ^ hash >> 29;
+}
 
 static uint64_t bits(double value)
 {
@@ -16,17 +21,14 @@ static uint64_t bits(double value)
     return b;
 }
 
-/* FNV-1a by words, of all that must be the same. */
+/* Of all that must be the same. */
 static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
 {
     const uint64_t all[] = {
         what,       d->abi,       (uint64_t)d->dtype,   (uint64_t)d->layout,     (uint64_t)d->activation, d->features,
         d->spatial, bits(d->eps), bits(d->update_rate), bits(d->negative_slope), d->biased_running_var};
     uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        hash = mix(hash, all[i]);
-        hash ^= hash >> 29;
-    }
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) hash = mix(hash, all[i]);
     return hash;
 }
 

@@ -5,7 +5,7 @@
 typedef void bn_body(void *context, int thread, int team);
 
 /* The most threads that a call may use: `asked`, or OpenMP's default for 0; 1 inside a parallel region and in
- * a forked child, where the parent's team is not; never more than twice the processors, or 16. */
+ * a forked child, where the parent's team is not; never more than the larger of 16 and twice the processors. */
 int bn_threads_most(int asked);
 
 /* Runs body(context, thread, team) for each thread of a team of at most `threads`; the team may be smaller. Each runs

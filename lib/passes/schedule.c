@@ -43,8 +43,8 @@ static bool few_long_rows(const bn_plan *p, size_t value)
     return p->run == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW;
 }
 
-/* Whether the shape is walked by resident strips whatever the caches are. Those of this machine may make others
- * resident. */
+/* Whether the shape, unless it is crossed, is walked by resident strips whatever the caches are. Those of this machine
+ * may make others resident. */
 static bool without_nodes(const bn_plan *p, size_t value) { return p->chunks <= 1 || few_long_rows(p, value); }
 
 /* A node and the tables of a matrix, from a cache line on. */
@@ -231,31 +231,32 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
     return group;
 }
 
-static size_t nearest(size_t a, size_t b) { return (a + b / 2) / b; }
+static size_t divide_nearest(size_t a, size_t b) { return (a + b / 2) / b; }
 
-size_t bn_first_task(size_t strips, size_t blocks, size_t of_group, size_t thread, size_t team)
+size_t bn_first_task(size_t strips, size_t blocks, size_t blocks_of_group, size_t thread, size_t team)
 {
     if (thread == 0) return 0; /* the ends apart, for small calls: divisions are slow */
-    if (thread == team) return strips * divide_up(blocks, of_group);
-    const size_t groups = blocks / of_group, of_last = blocks % of_group;
-    const size_t share = strips * blocks * thread, full = strips * groups * of_group * team; /* both times team */
-    if (of_last == 0 || share <= full) return nearest(share, team * of_group);
-    return strips * groups + nearest(share - full, team * of_last);
+    if (thread == team) return strips * divide_up(blocks, blocks_of_group);
+    const size_t groups = blocks / blocks_of_group, of_last = blocks % blocks_of_group;
+    const size_t share = strips * blocks * thread, full = strips * groups * blocks_of_group * team; /* times team */
+    if (of_last == 0 || share <= full) return divide_nearest(share, team * blocks_of_group);
+    return strips * groups + divide_nearest(share - full, team * of_last);
 }
 
-/* Strips of blocks in the tasks before this one. */
-static size_t before(size_t strips, size_t blocks, size_t of_group, size_t task)
+/* Blocks in the tasks before this one, counted once for each strip. */
+static size_t blocks_before(size_t strips, size_t blocks, size_t blocks_of_group, size_t task)
 {
-    const size_t done = least(task / strips * of_group, blocks);
-    return strips * done + task % strips * least(of_group, blocks - done);
+    const size_t done = least(task / strips * blocks_of_group, blocks);
+    return strips * done + task % strips * least(blocks_of_group, blocks - done);
 }
 
 /* Whether no thread has to do more than a third above the mean. */
-static bool shared_evenly(size_t strips, size_t blocks, size_t of_group, size_t threads)
+static bool shared_evenly(size_t strips, size_t blocks, size_t blocks_of_group, size_t threads)
 {
     size_t most = 0;
     for (size_t t = 0, from = 0, to; t < threads; t++, from = to) {
-        to = before(strips, blocks, of_group, bn_first_task(strips, blocks, of_group, t + 1, threads));
+        to = blocks_before(strips, blocks, blocks_of_group,
+                           bn_first_task(strips, blocks, blocks_of_group, t + 1, threads));
         most = larger(most, to - from);
     }
     return 3 * most * threads <= 4 * strips * blocks;

@@ -52,8 +52,9 @@ typedef struct bn_trips {
     bool room;           /* for nodes and tables */
 } bn_trips;
 
-/* Tasks are strips of groups of chunks, strip by strip within group by group. The first of a thread's: what comes
- * before is shared out by blocks, for the last group may have few. */
+/* A task is a strip of a group of chunks; tasks are numbered strip by strip within group by group. The number of a
+ * thread's first task; of thread `team`, how many tasks there are. Threads get about as many blocks each, not as many
+ * tasks: the last group may be shorter. */
 size_t bn_first_task(size_t strips, size_t blocks, size_t blocks_of_group, size_t thread, size_t team);
 
 bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, bn_trips trips, int threads_asked);

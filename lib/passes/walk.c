@@ -57,7 +57,7 @@ static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t 
 }
 
 /* Columns of the strip that begins there. */
-static size_t strip_from(const walk *k, size_t column)
+static size_t columns_of_strip(const walk *k, size_t column)
 {
     return least(k->schedule->strip, k->work->plan.columns - column);
 }
@@ -142,7 +142,7 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
 static void resident_strip(const walk *k, size_t strip)
 {
     const bn_work *const w = k->work;
-    const size_t column = strip * k->schedule->strip, columns = strip_from(k, column);
+    const size_t column = strip * k->schedule->strip, columns = columns_of_strip(k, column);
     _Alignas(64) double scratch[BN_SCRATCH];
     double *const a = scratch, *const b = a + columns;
 
@@ -172,7 +172,7 @@ static APART void reduce_task(const walk *k, size_t task)
     const bn_work *const w = k->work;
     const size_t group = task / k->strips, chunk = first_chunk(k, group);
     const size_t column = task % k->strips * k->schedule->strip;
-    const size_t columns = strip_from(k, column);
+    const size_t columns = columns_of_strip(k, column);
     double *const node = node_of(w, chunk) + column;
     _Alignas(64) double scratch[BN_SCRATCH];
 
@@ -219,11 +219,11 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
     bn_coefficients c;
     strip_tables t;
     _Alignas(64) double finished[2 * BN_STRIP];
-    size_t prepared = k->strips;
+    size_t prepared = k->strips; /* none */
 
     for (size_t i = from; i < to; i++) {
         const size_t task = first_trip ? from + to - 1 - i : i, group = task / k->strips, strip = task % k->strips;
-        const size_t column = strip * k->schedule->strip, columns = strip_from(k, column);
+        const size_t column = strip * k->schedule->strip, columns = columns_of_strip(k, column);
         if (strip != prepared) {
             factors_of_strip(k, column, columns, finished, &t, &c);
             prepared = strip;
@@ -303,7 +303,7 @@ static void streamed(void *context, int thread, int team)
 static APART void crossed_sums(const walk *k, size_t strip)
 {
     const bn_work *const w = k->work;
-    const size_t column = strip * k->schedule->strip, columns = strip_from(k, column);
+    const size_t column = strip * k->schedule->strip, columns = columns_of_strip(k, column);
     double *const node = node_of(w, 0) + column;
     _Alignas(64) double scratch[BN_SCRATCH];
 

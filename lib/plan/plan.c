@@ -57,7 +57,7 @@ static size_t worth_a_node(const bn_plan *p, size_t value)
 /* Two blocks of few features become a chunk each, so that two threads can share them. No bit changes by it. */
 static bool is_two_halves(const bn_plan *p)
 {
-    return p->blocks == 2 && p->columns <= BN_HALVED && p->columns * p->values >= BN_WORTH &&
+    return p->blocks == 2 && p->columns <= BN_TWO_CHUNKS && p->columns * p->values >= BN_WORTH &&
            3 * p->block_rows * p->block_run <= 2 * p->values;
 }
 
@@ -75,7 +75,7 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
     const size_t by_number = at_least_power_of_two(divide_up(p.blocks, BN_CHUNKS));
     p.chunk_blocks = larger(by_size, by_number);
     p.chunks = divide_up(p.blocks, p.chunk_blocks);
-    while (p.chunks > 1 && 2 * sizeof(double) * features * p.chunks > bn_plan_room(&p, value)) { /* few full ones */
+    while (p.chunks > 1 && 2 * sizeof(double) * features * p.chunks > bn_plan_room(&p, value)) { /* until all fit */
         p.chunk_blocks *= 2;
         p.chunks = divide_up(p.blocks, p.chunk_blocks);
     }
@@ -85,7 +85,7 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
 size_t bn_plan_chunks_most(const bn_plan *p, size_t value)
 {
     if (p->blocks <= 1) return p->blocks; /* small calls do without the divisions */
-    const size_t by_size = divide_up(p->blocks, worth_a_node(p, value)), halves = p->columns <= BN_HALVED ? 2 : 1;
+    const size_t by_size = divide_up(p->blocks, worth_a_node(p, value)), halves = p->columns <= BN_TWO_CHUNKS ? 2 : 1;
     return least(larger(by_size, halves), BN_CHUNKS);
 }
 

@@ -19,9 +19,9 @@ enum {
     BN_WIDE = 64,         /* columns from which a row fills the vectors by itself */
     BN_LONG_BLOCK = 3072, /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
     BN_CHUNK_BYTES = 512, /* of a feature, a double counted as 4: a stored node costs 16 bytes, 3.1 % of them */
-    BN_WORTH = 32 << 10,  /* values of x from which on there is room for a second thread; of many features fewer
-                             would be worth one */
-    BN_HALVED = 1024,     /* features, at most, of two blocks that are two chunks */
+    BN_WORTH = 32 << 10,  /* values of x from which on the plan leaves room for two threads to share them; with many
+                             features a second would pay earlier */
+    BN_TWO_CHUNKS = 1024, /* features, at most, with which two blocks are two chunks */
     BN_ROOM = 65472,      /* nodes may take so many bytes, and 1/25 of x; with what aligning them takes, 64 KB */
     BN_CHUNKS = 512       /* merging chunks must stay cheap beside reading them */
 };

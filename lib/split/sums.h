@@ -35,7 +35,7 @@ void bn_sums_append(bn_sums *sums, bn_forest *next);
 /* The next entries of the batch: b's x, or x, dy and mean. */
 bnorm_status bn_sums_accumulate(bn_sums *sums, size_t batch, const bnorm_buffers *b);
 
-/* Those of the blocks that follow, which stay as they are. */
+/* Adds the sums of the blocks that follow; `next` stays as it is. */
 bnorm_status bn_sums_merge(bn_sums *sums, const bn_sums *next);
 
 /* What is made of some columns of the folded sums, in arrays of `to`. */
