@@ -31,6 +31,10 @@
  * payload. A NaN or Inf stays in its feature. Elements of 16 bits are computed in float and rounded once, to nearest
  * even.
  *
+ * Errors are bounded, however many values there are, for values of 1e-30 to 1e30 in size (double: 2^-500 to 2^500) and
+ * means of up to 1e6 standard deviations; tests/README.md has the bounds. No status says that values are beyond: their
+ * squares overflow or vanish, as those of the formulas do.
+ *
  * Built in this version: all dtypes, both layouts, BNORM_IDENTITY. The other activations, residual and dresidual are
  * declared, and answer BNORM_UNSUPPORTED.
  *
@@ -103,9 +107,9 @@ typedef struct bnorm_desc {
 
     bool biased_running_var; /* false: running_var takes the unbiased variance, M / (M - 1) times var, as PyTorch and
                                 TensorFlow do; true: the biased one, as ONNX and Keras do */
-    int threads;             /* 0: OpenMP's default for the calling thread; n: at most n. Never more than twice the
-                                processors, or 16. The bits do not depend on it. A call from inside a parallel region,
-                                or in a forked child, stays on its thread */
+    int threads;             /* 0: OpenMP's default for the calling thread; n: at most n. Never more than the
+                                larger of 16 and twice the processors. The bits do not depend on it. A call from inside
+                                a parallel region, or in a forked child, stays on its thread */
 } bnorm_desc;
 
 /* Channels first or last: dense, eps 1e-5, update_rate 0.1, identity, unbiased running variance, threads 0. */
@@ -147,7 +151,7 @@ static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t fea
  *     dgamma, dbeta   param     -                   -                written          not computed
  *     residual                  read                read             -                no residual
  *     dresidual                 -                   -                written          not computed
- *     workspace       bytes     scratch             scratch          scratch          allocated; inference: not used
+ *     workspace       bytes     scratch             scratch          scratch          allocated; inference does without
  *
  * mean comes with invstd and running_mean with running_var: one alone is BNORM_NULL. With batch 0 any may be NULL.
  * Before the first training call fill running_mean and running_var: 0 and 1 as in the layer, or anything if that call
@@ -176,11 +180,12 @@ typedef enum bnorm_status {
     BNORM_OK = 0,
     BNORM_NULL,            /* a required pointer is NULL, or one of a pair is */
     BNORM_UNKNOWN_ABI,     /* desc->abi is not one that this library knows: use the constructors */
-    BNORM_UNKNOWN_ISA,     /* the environment variable BNORM_ISA names no instruction set; empty is as good as unset */
+    BNORM_UNKNOWN_ISA,     /* the environment variable BNORM_ISA names no instruction set; empty is as good as unset. It
+                              is read once, at the first call */
     BNORM_BAD_ENUM,        /* dtype, layout or activation has no declared value */
     BNORM_UNSUPPORTED,     /* a declared value or array that this version does not build: see section 1 */
     BNORM_NO_FEATURES,     /* features is 0 */
-    BNORM_OVERFLOW,        /* the size of an array in bytes exceeds PTRDIFF_MAX */
+    BNORM_OVERFLOW,        /* the size of an array in bytes, strides of all rows counted, exceeds PTRDIFF_MAX */
     BNORM_BAD_STRIDE,      /* a stride is smaller than what it steps over */
     BNORM_BAD_EPS,         /* eps is negative or not finite */
     BNORM_BAD_UPDATE_RATE, /* update_rate is outside [0, 1] or NaN */
@@ -206,8 +211,9 @@ typedef enum bnorm_status {
  *         running_mean[c] = (1 - r) * running_mean[c] + r * mean[c]
  *         running_var[c]  = (1 - r) * running_var[c]  + r * (M / (M - 1)) * var[c]
  *
- * r = 0 leaves the running statistics alone to the bit, r = 1 replaces them. A constant feature yields exactly beta (0
- * for -0). y may be x. Trips over memory: read x, write y, and read x again where it did not stay in the cache. */
+ * r = 0 leaves the running statistics alone to the bit, r = 1 replaces them. A constant feature yields exactly beta
+ * (0 may come for -0, and with a gamma that is not finite NaN). y may be x. Trips over memory: read x, write y, and
+ * read x again where it did not stay in the cache. */
 BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* Forward inference, from the running statistics, which it only reads:
@@ -305,7 +311,7 @@ typedef struct bnorm_moments bnorm_moments;             /* of each node: count, 
 typedef struct bnorm_gradient_sums bnorm_gradient_sums; /* of each node: count, sum(dy), sum(dy * (x - mean)) */
 
 /* Empty sums that begin with block number first_block: 0, or the number of blocks in the parts before. *m is written on
- * success only. BNORM_NULL, BNORM_OVERFLOW, BNORM_NO_MEMORY. destroy takes NULL. */
+ * success only. BNORM_NULL; BNORM_OVERFLOW where no batch has so many blocks; BNORM_NO_MEMORY. destroy takes NULL. */
 BNORM_API bnorm_status bnorm_moments_create(bnorm_moments **m, const bnorm_desc *desc, size_t first_block);
 BNORM_API void bnorm_moments_destroy(bnorm_moments *m);
 
@@ -318,13 +324,13 @@ BNORM_API bnorm_status bnorm_moments_accumulate(bnorm_moments *m, size_t batch, 
  * */
 BNORM_API bnorm_status bnorm_moments_merge(bnorm_moments *m, const bnorm_moments *next);
 
-/* mean and invstd, C doubles each, of all values so far; more may follow. Without any value nothing is written and
- * all is well. BNORM_NULL, BNORM_ONE_VALUE, BNORM_OVERLAP. */
+/* mean and invstd, C doubles each, of all values so far; more may follow. Without any value nothing is looked at
+ * or written, and all is well. BNORM_NULL, BNORM_ONE_VALUE, BNORM_OVERLAP. */
 BNORM_API bnorm_status bnorm_moments_finish(const bnorm_moments *m, double *mean, double *invstd);
 
 /* Moves running statistics (C floats, or doubles with BNORM_F64) towards these moments, as forward training does. The
- * description's update_rate 1 stores them. Without any value, or with update_rate 0, nothing is written. BNORM_NULL,
- * BNORM_ONE_VALUE, BNORM_OVERLAP. */
+ * description's update_rate 1 stores them. With update_rate 0 nothing is written; without any value nothing is looked
+ * at either, and all is well. BNORM_NULL, BNORM_ONE_VALUE, BNORM_OVERLAP. */
 BNORM_API bnorm_status bnorm_moments_commit(const bnorm_moments *m, void *running_mean, void *running_var);
 
 /* Values of a feature held; the first block; the one after the last. 0 for NULL. */
