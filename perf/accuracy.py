@@ -5,7 +5,7 @@ Forward training of 4096 x 64 floats, gamma 1 and beta 0, at |mean| / std from 0
 the worst where |y| is 0.01 or more. Then a column of one value, 1e6, 1000 times: y should be 0. Peers that are absent
 are named.
 
-    perf/accuracy.py build-perf > accuracy.csv
+    /usr/bin/python3 perf/accuracy.py build-perf > accuracy.csv
 """
 import argparse
 import ctypes

@@ -80,11 +80,18 @@ static struct count exchange(const bnorm_desc *d, int ranks, size_t rows, const 
     return count;
 }
 
+enum { FEATURES_MOST = 4096 }; /* of which the rows take 1 GB */
+
 int main(int argc, char **argv)
 {
     static const int ranks[] = {1,  2,  3,  4,  5,   6,   7,   8,   12,   16,   24,
                                 31, 32, 33, 64, 100, 127, 128, 256, 1000, 1024, 4096};
-    const size_t features = argc > 1 ? strtoull(argv[1], NULL, 10) : 64;
+    char *end = "";
+    const size_t features = argc > 1 ? strtoull(argv[1], &end, 10) : 64;
+    if (argc > 2 || *end || features == 0 || features > FEATURES_MOST) {
+        fprintf(stderr, "usage: bnorm-exchange [FEATURES], 1 to %d\n", FEATURES_MOST);
+        return 2;
+    }
     const bnorm_desc d = bnorm_matrix(BNORM_F32, 0, features);
     size_t block;
     require(bnorm_block_rows(&d, &block), "features");

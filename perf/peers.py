@@ -24,7 +24,7 @@ import time
 try:
     import numpy as np
 except ImportError:
-    sys.exit("peers.py: needs NumPy (Debian: python3-numpy, and /usr/bin/python3 to run this)")
+    sys.exit("needs NumPy (Debian: python3-numpy, and /usr/bin/python3 to run this)")
 try:
     import torch
 except ImportError:

@@ -7,7 +7,7 @@ set -eu
 usage() {
     cat <<EOF
 usage: scaling.sh [--short] [-b BUILD] [-o RESULTS]
-  --short   forward only, few repetitions: under 40 seconds
+  --short   forward only, few repetitions: some 40 seconds on two idle cores
   -b BUILD  build folder with perf/bnorm-bench, or the program itself (default: build-perf)
   -o DIR    where results go (default: BUILD/results)
 EOF

@@ -232,7 +232,7 @@ BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bno
  *
  * Of inference, for frozen layers, there is no such call: dx = gamma * invstd * dy is bnorm_normalise with x = dy,
  * mean 0, invstd = 1 / sqrt(running_var + eps) and beta NULL; dbeta and dgamma are bnorm_gradient_sums with the running
- * mean, as double.
+ * mean, as double, and that invstd to finish.
  *
  * Trips over memory: read x and dy, write dx, and read x and dy again where they did not stay in the cache. */
 BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *buffers);
@@ -241,7 +241,8 @@ BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffer
 
 /* gamma 1, beta 0, running mean 0, running variance 1, saved statistics and gradients. One layer serves one thread at
  * a time; different layers may be used at the same time. It keeps a workspace, which grows with the largest batch seen;
- * calls on batches no larger allocate nothing. Its options are those of the description for good: where update_rate or
+ * calls on batches no larger allocate nothing. It always has gamma, beta and running statistics; its saved statistics
+ * are its own. Its options are those of the description for good: where update_rate or
  * eps change from call to call, use the plain calls, with the layer's arrays or others.
  *
  *     bnorm_desc d = bnorm_matrix(BNORM_F32, 0, C);              // the batch comes with each call
@@ -291,7 +292,17 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *     bnorm_normalise(&d, &b);                               // second trip: reads x, writes y
  *     bnorm_moments_destroy(m);
  *
- * and backward the same with bnorm_gradient_sums and bnorm_input_gradient. Where different processes have the parts,
+ * and backward
+ *
+ *     bnorm_gradient_sums *g;
+ *     bnorm_gradient_sums_create(&g, &d, 0);
+ *     bnorm_gradient_sums_accumulate(g, rows, x, dy, mean);  // for each part, in order; first trip: reads x and dy
+ *     bnorm_gradient_sums_finish(g, invstd, dgamma, dbeta);  // once
+ *     d.batch = rows;                                        // for each part, with b.mean = mean, b.invstd = invstd;
+ *     bnorm_input_gradient(&d, &b, g);                       // second trip: reads x and dy, writes dx
+ *     bnorm_gradient_sums_destroy(g);
+ *
+ * Where different processes have the parts,
  * each creates its own with the number of its first block (in one process bnorm_moments_next_block of the part before),
  * and one merges them, or all do (mpi.h).
  *
@@ -406,7 +417,8 @@ BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const b
  * smaller batch: the size for the largest batch serves all. At most 4 % of x plus 64 KB. */
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
 
-/* Batch entries in one block, a power of two that does not depend on the batch. Sums are taken by blocks, and blocks
+/* Batch entries in one block, a power of two that does not depend on the batch: 64 rows of a matrix of 64 features or
+ * more, more of a narrower one, fewer images the larger they are, down to 1. Sums are taken by blocks, and blocks
  * are merged in a tree over their numbers: a part of a batch that starts and ends at a multiple of this (or at the end
  * of the batch) is a whole number of blocks. */
 BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
