@@ -241,9 +241,9 @@ BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffer
 
 /* gamma 1, beta 0, running mean 0, running variance 1, saved statistics and gradients. One layer serves one thread at
  * a time; different layers may be used at the same time. It keeps a workspace, which grows with the largest batch seen;
- * calls on batches no larger allocate nothing. It always has gamma, beta and running statistics; its saved statistics
- * are its own. Its options are those of the description for good: where update_rate or
- * eps change from call to call, use the plain calls, with the layer's arrays or others.
+ * calls on batches no larger allocate nothing. It always has gamma, beta and running statistics; the mean and invstd
+ * that it saves cannot be read. Its options are those of the description for good: where update_rate or eps change from
+ * call to call, use the plain calls, with the layer's arrays or others.
  *
  *     bnorm_desc d = bnorm_matrix(BNORM_F32, 0, C);              // the batch comes with each call
  *     bnorm_layer *l;

@@ -351,8 +351,8 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
     for (size_t r = 0; r < rows; r++) pass_few(t, line, moved_to(a, s, r, 0), j, values);
 }
 
-/* Consecutive runs of the features from `first` on. Where there are several, each is longer than a cache
- * line, so that none holds parts of three. */
+/* Consecutive runs of the features from `first` on. Where there are several, each is longer than a cache line, so that
+ * no line holds parts of three. */
 BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later l, int how)
 {
     const size_t line = how == STREAM ? to_line(a.out, runs * c->run) : 0;
