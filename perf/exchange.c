@@ -86,9 +86,9 @@ int main(int argc, char **argv)
 {
     static const int ranks[] = {1,  2,  3,  4,  5,   6,   7,   8,   12,   16,   24,
                                 31, 32, 33, 64, 100, 127, 128, 256, 1000, 1024, 4096};
-    char *end = "";
+    char *end = NULL;
     const size_t features = argc > 1 ? strtoull(argv[1], &end, 10) : 64;
-    if (argc > 2 || *end || features == 0 || features > FEATURES_MOST) {
+    if (argc > 2 || (end && *end) || features == 0 || features > FEATURES_MOST) {
         fprintf(stderr, "usage: bnorm-exchange [FEATURES], 1 to %d\n", FEATURES_MOST);
         return 2;
     }
