@@ -297,8 +297,6 @@ CASE(overlap, nothing_to_share)
     CHECK(x[0] == 1 && x[1] == 2 && x[3] == 4, "x was written");
 }
 
-/* As large as may be: ends beyond INTPTR_MAX, rows of half of it. No such arrays exist, and a call that went on would
- * crash. */
 /* Rows of one array are met by the other's second row only, or by its first; nothing is there to be read. */
 CASE(overlap, large_arrays_far_apart)
 {
@@ -314,6 +312,8 @@ CASE(overlap, large_arrays_far_apart)
     CHECK(bnorm_check_training_part(&d, &(bnorm_buffers){.y = y, .x = y + 1}) == BNORM_OVERLAP, "side by side");
 }
 
+/* As large as may be: ends beyond INTPTR_MAX, rows of half of it. No such arrays exist, and a call that went on would
+ * crash. */
 CASE(overlap, the_largest_arrays)
 {
     static char anything[512];

@@ -302,9 +302,8 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *     bnorm_input_gradient(&d, &b, g);                       // second trip: reads x and dy, writes dx
  *     bnorm_gradient_sums_destroy(g);
  *
- * Where different processes have the parts,
- * each creates its own with the number of its first block (in one process bnorm_moments_next_block of the part before),
- * and one merges them, or all do (mpi.h).
+ * Where different processes have the parts, each creates its own with the number of its first block (in one process
+ * bnorm_moments_next_block of the part before), and one merges them, or all do (mpi.h).
  *
  * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
  * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
