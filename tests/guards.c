@@ -295,8 +295,8 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
     const size_t values = (size_t)560 * 1024 / type_size(type), step = longer() ? 1 : 23;
     const unsigned long before = now->streamed;
     unsigned long shapes = 0;
-    cache_pretend(1);
     for (size_t tail = 1 + (size_t)type; tail <= 70; tail += step, shapes++) {
+        cache_pretend(1, shapes % 2 == 0);
         const size_t features = first ? 3 : tail;
         bnorm_desc d = bnorm_image(type, layout, values / tail / (first ? 3 : 1) + 1, features, first ? tail : 1);
         d.threads = 1 + (int)(tail % 2);
@@ -305,10 +305,13 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
     /* long runs, of which a tile takes parts; rows that are wider than a tile */
     const size_t wide = type == BNORM_F64 ? 517 : 1029, rows = type == BNORM_F64 ? 385 : 1028 / type_size(type) + 1;
     const bnorm_desc d = first ? bnorm_image(type, layout, 1, 5, values / 5 + 1) : bnorm_matrix(type, rows, wide);
+    cache_pretend(1, true);
     CHECK(first || goes_by_whole_rows(&d), "%zu rows of %zu values are cut into strips", rows, wide);
-    check_shape(slots, &d, false, longer());
-    shapes++;
-    cache_pretend(0);
+    for (int pages = 0; pages < 2; pages++, shapes++) {
+        cache_pretend(1, pages);
+        check_shape(slots, &d, false, longer());
+    }
+    cache_pretend(0, false);
     CHECK(now->streamed == before + shapes, "%lu of %lu shapes are streamed", now->streamed - before, shapes);
 }
 

@@ -156,33 +156,48 @@ static struct digests digests_of(const bnorm_desc *d, const struct input *input,
     return found;
 }
 
-/* Small caches: what stayed in them is streamed, rows wider than a strip are passed over as a whole, and other strips
- * are cut. Inference takes whole rows only with a workspace. */
-CASE(sameness, caches)
+/* Small caches: what stayed in them is streamed, rows wider than a strip are passed over as a whole, other strips are
+ * cut, and pages are fetched several at once, or one by one. Inference takes whole rows only with a workspace. */
+static size_t check_caches(const bnorm_desc *d, const struct input *input, bool extreme)
 {
-    static const size_t shapes[][2] = {{300, 1025}, {530, 1061}, {100, 4500}, {20000, 16}};
     static const struct variant variants[] = {
         {.threads = 1, .workspace = true},
         {.threads = 2},
         {.threads = 3, .workspace = true, .x_padding = 3, .y_padding = 5, .dx_padding = 1},
         {.threads = 5, .workspace = true, .shift = 3},
         {.threads = 2, .workspace = true, .y_in_place = true, .dx_in_place = true}};
+    const struct digests plain = digests_of(d, input, &(struct variant){.threads = 1}, extreme);
     size_t whole = 0;
-    for (int t = 0; t < (test_quick() ? 1 : TYPES); t++)
-        for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(shapes)); s++)
-            for (int extreme = 0; extreme < (s < 2 ? 2 : 1); extreme++) {
-                const bnorm_desc d = bnorm_matrix(all_types[t], shapes[s][0], shapes[s][1]);
-                const struct input input = variant_input(all_types[t], s);
-                const struct digests plain = digests_of(&d, &input, &(struct variant){.threads = 1}, extreme);
-                cache_pretend(1);
-                whole += goes_by_whole_rows(&d);
-                for (size_t i = 0; i < LENGTH(variants); i++) {
-                    describe_image(&d, extreme ? "extreme, variant" : "variant", i);
-                    const struct digests other = digests_of(&d, &input, &variants[i], extreme);
-                    check_same(&plain, &other, "small caches");
-                }
-                cache_pretend(0);
-            }
+    for (int pages = 0; pages < 2; pages++) {
+        cache_pretend(1, pages);
+        whole += goes_by_whole_rows(d);
+        for (size_t i = 0; i < LENGTH(variants); i++) {
+            describe_image(d, pages ? "pages, variant" : "variant", i);
+            const struct digests other = digests_of(d, input, &variants[i], extreme);
+            check_same(&plain, &other, extreme ? "small caches, extreme" : "small caches");
+        }
+        cache_pretend(0, false);
+    }
+    return whole;
+}
+
+CASE(sameness, caches)
+{
+    static const size_t last[][2] = {{300, 1025}, {530, 1061}, {100, 4500}, {20000, 16}, {2100, 129}};
+    static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000}, {600, 7, 49}, {60, 30, 100}};
+    size_t whole = 0;
+    for (int t = 0; t < (test_quick() ? 1 : TYPES); t++) {
+        for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(last)); s++) {
+            const bnorm_desc d = bnorm_matrix(all_types[t], last[s][0], last[s][1]);
+            const struct input input = variant_input(all_types[t], s);
+            for (int extreme = 0; extreme < (s < 2 ? 2 : 1); extreme++) whole += check_caches(&d, &input, extreme);
+        }
+        for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(first)); s++) {
+            const bnorm_desc d = bnorm_image(all_types[t], BNORM_CHANNELS_FIRST, first[s][0], first[s][1], first[s][2]);
+            const struct input input = variant_input(all_types[t], s);
+            check_caches(&d, &input, false);
+        }
+    }
     CHECK(whole > 0, "no shape went by whole rows");
 }
 

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
 /* Linux says "32768K". Not sysconf: glibc adds up the caches of a whole AMD socket, of which a core sees one. */
 static size_t read_size(const char *path)
 {
@@ -40,4 +44,28 @@ size_t bn_last_level_cache(void)
 {
     static atomic_size_t bytes;
     return known(&bytes, "/sys/devices/system/cpu/cpu0/cache/index3/size", (size_t)32 << 20);
+}
+
+static bool is_of_intel(void)
+{
+#ifdef __x86_64__
+    unsigned leaf, b, c, d;
+    return __get_cpuid(0, &leaf, &b, &c, &d) && b == signature_INTEL_ebx && c == signature_INTEL_ecx &&
+           d == signature_INTEL_edx;
+#else
+    return false;
+#endif
+}
+
+bool bn_reads_pages(void)
+{
+    enum { UNKNOWN, YES, NO };
+    static atomic_int answer;
+    int known_answer = atomic_load_explicit(&answer, memory_order_relaxed);
+
+    if (known_answer == UNKNOWN) { /* under a hypervisor it takes a microsecond to ask */
+        known_answer = is_of_intel() ? YES : NO;
+        atomic_store_explicit(&answer, known_answer, memory_order_relaxed);
+    }
+    return known_answer == YES;
 }

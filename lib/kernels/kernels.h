@@ -34,6 +34,7 @@ typedef struct bn_tile {
     size_t from;  /* of a part, its place in the run; rows is 1 then */
     size_t lanes; /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
     bool far;     /* the arrays are beyond the last cache */
+    bool pages;   /* and they are fetched by several pages at once */
 } bn_tile;
 
 /* What an element pass needs of each feature. */
@@ -43,6 +44,7 @@ typedef struct bn_coefficients {
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bool far;                   /* the arrays are beyond the last cache */
     bool stream;                /* write with stores that pass the cache by */
+    bool pages;                 /* and fetch by several pages at once */
     bool extreme;               /* some factors are outside float's comfortable range: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;

@@ -170,24 +170,65 @@ BN_INLINE void hide_origin(int what, source *a)
 #endif
 }
 
+/* By pages, each of TOGETHER rows that are fetched during a group is of another page. Steps take turns, so that a line
+ * is asked for once. */
+enum { STEPS_OF_LINE = LINE_BYTES / (AT_ONCE * sizeof(stored)) };
+_Static_assert((int)PAGES_TOGETHER == (int)TOGETHER && (!HAS_PAGES || (int)STEPS_OF_LINE <= (int)TOGETHER),
+               "a row of each");
+
+/* What is summed again has just been read. Of 16 bits backward arithmetic decides, not memory: by pages 1048576 x 16
+ * takes 1.04 times as long (Xeon of family 6, model 106). */
+BN_INLINE bool is_by_pages(int what, bool pages)
+{
+    const bool busy = what == GRADIENT && sizeof(stored) == 2;
+    return HAS_PAGES && pages && what != AROUND && !busy;
+}
+
+/* Where the rows of a later group are that are fetched during this one. */
+typedef struct group_ahead {
+    size_t row, apart; /* the first from the first here, and the next from that; by pages */
+} group_ahead;
+
+/* Of group `number` of a block, in whose pages `rows`, a power of two, make one: of the pages after those the first row
+ * that is not fetched yet. */
+BN_INLINE group_ahead ahead_of_group(size_t number, size_t rows)
+{
+    const size_t done = number & (rows - 1);
+    return (group_ahead){TOGETHER * (rows > 1 ? rows - done : 2) + done, rows};
+}
+
+/* This step's share of a line of each row. */
+BN_INLINE void fetch_share(int cache, uintptr_t first, size_t apart, size_t j)
+{
+    enum { LINES = TOGETHER / STEPS_OF_LINE };
+    for (size_t i = j / AT_ONCE % STEPS_OF_LINE * LINES, end = i + LINES; i < end; i++)
+        fetch(cache, first + i * apart + j * sizeof(stored), LINE_BYTES);
+}
+
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
- * in the order of addresses, its share of a later group. */
-BN_INLINE void add_row_group(int what, int cache, source a, size_t rows, size_t columns, const double *pivot, double *s,
-                             double *q)
+ * in the order of addresses, its share of a later group, or of several. */
+BN_INLINE void add_row_group(int what, int cache, bool pages, source a, group_ahead g, size_t rows, size_t columns,
+                             const double *pivot, double *s, double *q)
 {
     const size_t least = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * AT_ONCE * sizeof(stored);
     const size_t ahead = rows_ahead(a.x_stride, least), ahead_dy = rows_ahead(a.dy_stride, least);
+    const uintptr_t first = beyond(a.x, g.row * a.x_stride), first_dy = beyond(a.dy, g.row * a.dy_stride);
     size_t j = 0;
 
     for (size_t r = 0; r < rows; r++) {
         uintptr_t next = beyond(a.x, (r + ahead) * a.x_stride);
         uintptr_t next_dy = beyond(a.dy, (r + ahead_dy) * a.dy_stride);
         for (const size_t end = columns / AT_ONCE * (r + 1) / rows * AT_ONCE; j < end; j += AT_ONCE) {
-            fetch(cache, next, share);
-            next += share;
-            if (what == GRADIENT) {
-                fetch(cache, next_dy, share);
-                next_dy += share;
+            if (pages) {
+                fetch_share(cache, first, g.apart * a.x_stride * sizeof(stored), j);
+                if (what == GRADIENT) fetch_share(cache, first_dy, g.apart * a.dy_stride * sizeof(stored), j);
+            } else {
+                fetch(cache, next, share);
+                next += share;
+                if (what == GRADIENT) {
+                    fetch(cache, next_dy, share);
+                    next_dy += share;
+                }
             }
             source here = moved_by(a, 0, j);
             hide_origin(what, &here);
@@ -198,25 +239,35 @@ BN_INLINE void add_row_group(int what, int cache, source a, size_t rows, size_t 
     if (j < columns) add_rows(what, moved_by(a, 0, j), rows, columns - j, pivot + j, s + j, q + j);
 }
 
-BN_INLINE void add_block_from(int what, int cache, source a, size_t rows, size_t columns, const double *pivot,
-                              double *s, double *q)
+BN_INLINE void add_block_from(int what, int cache, bool pages, source a, size_t rows, size_t columns,
+                              const double *pivot, double *s, double *q)
 {
+    const size_t to_page = pages ? rows_to_page(a.x_stride) : 1;
     size_t r = 0;
+
     for (; r + TOGETHER <= rows; r += TOGETHER)
-        add_row_group(what, cache, moved_by(a, r, 0), TOGETHER, columns, pivot, s, q);
-    for (; r < rows; r++) add_row_group(what, cache, moved_by(a, r, 0), 1, columns, pivot, s, q);
+        add_row_group(what, cache, pages, moved_by(a, r, 0), ahead_of_group(r / TOGETHER, to_page), TOGETHER, columns,
+                      pivot, s, q);
+    for (; r < rows; r++)
+        add_row_group(what, cache, false, moved_by(a, r, 0), (group_ahead){0}, 1, columns, pivot, s, q);
 }
 
 /* s and q hold whole vectors. */
-BN_INLINE void add_block(int what, source a, size_t rows, size_t columns, bool far, const double *pivot, double *s,
-                         double *q)
+BN_INLINE void add_block(int what, source a, size_t rows, size_t columns, bool far, bool pages, const double *pivot,
+                         double *s, double *q)
 {
-    if (far && is_wide(columns))
-        add_block_from(what, SECOND, a, rows, columns, pivot, s, q);
+    if (what == AROUND) /* which has just been read */
+        add_block_from(what, NOWHERE, false, a, rows, columns, pivot, s, q);
+    else if (is_by_pages(what, pages) && is_wide(columns))
+        add_block_from(what, SECOND, true, a, rows, columns, pivot, s, q);
+    else if (is_by_pages(what, pages))
+        add_block_from(what, FIRST, true, a, rows, columns, pivot, s, q);
+    else if (far && is_wide(columns))
+        add_block_from(what, SECOND, false, a, rows, columns, pivot, s, q);
     else if (far || !is_long(columns))
-        add_block_from(what, FIRST, a, rows, columns, pivot, s, q);
+        add_block_from(what, FIRST, false, a, rows, columns, pivot, s, q);
     else
-        add_block_from(what, NOWHERE, a, rows, columns, pivot, s, q);
+        add_block_from(what, NOWHERE, false, a, rows, columns, pivot, s, q);
 }
 
 /* Rows of a strided narrow matrix, set side by side. */
@@ -227,10 +278,10 @@ BN_INLINE void pack(const stored *x, size_t stride, size_t rows, size_t columns,
 }
 
 /* The narrow tile as rows of lanes * columns values; the last may be short. */
-BN_INLINE void add_lanes(int what, source a, size_t rows, size_t columns, size_t lanes, const double *pivot, double *s,
+BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, const double *pivot, double *s,
                          double *q)
 {
-    const size_t wide = lanes * columns;
+    const size_t rows = t->rows, lanes = t->lanes, wide = lanes * columns;
     const bool dense = a.x_stride == columns && (what != GRADIENT || a.dy_stride == columns);
     stored packed_x[TOGETHER * BN_LANES_MOST], packed_dy[TOGETHER * BN_LANES_MOST];
 
@@ -247,10 +298,12 @@ BN_INLINE void add_lanes(int what, source a, size_t rows, size_t columns, size_t
             }
         }
         from.x_stride = from.dy_stride = wide;
-        if (take > 0)
-            add_block_from(what, FIRST, from, take, wide, pivot, s, q);
+        if (take == 0)
+            add_row_group(what, FIRST, false, from, (group_ahead){0}, 1, here * columns, pivot, s, q);
+        else if (dense && is_by_pages(what, t->pages))
+            add_block_from(what, FIRST, true, from, take, wide, pivot, s, q);
         else
-            add_row_group(what, FIRST, from, 1, here * columns, pivot, s, q);
+            add_block_from(what, FIRST, false, from, take, wide, pivot, s, q);
         r += here;
     }
 }
@@ -280,9 +333,9 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
     memset(s, 0, room * sizeof *s);
     memset(q, 0, room * sizeof *q);
     if (t->lanes == 1) {
-        add_block(what, a, t->rows, columns, t->far, pivot, s, q);
+        add_block(what, a, t->rows, columns, t->far, t->pages, pivot, s, q);
     } else {
-        add_lanes(what, a, t->rows, columns, t->lanes, pivot, s, q);
+        add_lanes(what, t, a, columns, pivot, s, q);
         fold_rows(is_kept(what), t->lanes, columns, s, q);
     }
     if (t->run > 1) fold_runs(is_kept(what), t->columns, t->run, s, q, s, q);
@@ -339,15 +392,28 @@ BN_INLINE void add_rest(int what, source a, size_t left, vd pivot, vd *s, vd *q)
     }
 }
 
-/* Values [from, to) of a run or of the runs of a row. What is fetched goes into the second cache: images are often a
- * multiple of a page apart, and then the runs ahead share few sets of the first. */
+/* While a step from value i on is read. What the leads say goes into the second cache: images are often a multiple of a
+ * page apart, and then the runs ahead share few sets of the first. */
+BN_INLINE void fetch_step(int what, source a, later l, size_t i)
+{
+    if (l.pages) {
+        for (size_t j = 0; j < BN_STEP; j += LINE_VALUES) fetch_by_pages((uintptr_t)(a.x + i + j));
+    } else if (l.in_parts) {
+        fetch_parts(a.x, l.x_parts, i, BN_STEP);
+        if (what == GRADIENT) fetch_parts(a.dy, l.dy_parts, i, BN_STEP);
+    } else {
+        fetch(l.cache, ahead_of(a.x, l.x, i), BN_STEP * sizeof(stored));
+        if (what == GRADIENT) fetch(l.cache, ahead_of(a.dy, l.dy, i), BN_STEP * sizeof(stored));
+    }
+}
+
+/* Values [from, to) of a run or of the runs of a row. */
 BN_INLINE void add_run(int what, source a, size_t from, size_t to, later l, vd pivot, vd *s, vd *q)
 {
     size_t i = from;
 
     for (; i + BN_STEP <= to; i += BN_STEP) {
-        fetch(l.cache, ahead_of(a.x, l.x, i), BN_STEP * sizeof(stored));
-        if (what == GRADIENT) fetch(l.cache, ahead_of(a.dy, l.dy, i), BN_STEP * sizeof(stored));
+        fetch_step(what, a, l, i);
         add_step(what, moved_by(a, 0, i), pivot, s, q);
     }
     if (i < to) add_rest(what, moved_by(a, 0, i), to - i, pivot, s, q);
@@ -381,14 +447,22 @@ BN_INLINE size_t next_run(const bn_tile *t, size_t stride)
 
 /* Rows that are added up together are read side by side, feature by feature, so that each is read in the order of its
  * addresses. */
-BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+BN_INLINE void add_runs(int what, bool pages, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
     enum { PART = STEPS_TOGETHER * BN_STEP };
     const size_t rows_together = t->run < PART ? STEPS_TOGETHER / ((t->run + BN_STEP - 1) / BN_STEP) : 1;
     const bool whole = t->run == t->pitch; /* runs follow each other in a row */
     const size_t values = whole ? t->columns * t->run : t->run;
-    const later l = {is_fetched(t->run) ? SECOND : NOWHERE, lead_of(values, next_run(t, a.x_stride), AHEAD),
-                     lead_of(values, next_run(t, a.dy_stride), AHEAD)};
+    const bool fetched = is_fetched(t->run), by_row = pages && fetched && (whole || t->columns == 1);
+    const size_t row = whole ? values : t->pitch, count = what == GRADIENT ? PAGES_TOGETHER / 2 : PAGES_TOGETHER;
+    const bool large = row * sizeof(stored) > NEXT_BLOCK; /* backward these gain nothing by pages */
+    const later l = {.cache = fetched ? SECOND : NOWHERE,
+                     .x = lead_of(values, next_run(t, a.x_stride), AHEAD),
+                     .dy = lead_of(values, next_run(t, a.dy_stride), AHEAD),
+                     .pages = by_row && large && what != GRADIENT,
+                     .in_parts = by_row && !large,
+                     .x_parts = parts_of(row, t->from, a.x_stride, count),
+                     .dy_parts = parts_of(row, t->from, a.dy_stride, count)};
     double lanes_s[BN_LONG_RUNS * BN_LANES], lanes_q[BN_LONG_RUNS * BN_LANES];
     vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
 
@@ -439,8 +513,10 @@ BN_INLINE void add_tile(int what, const bn_tile *t, source a, const double *pivo
 {
     if (in_columns(t))
         add_columns(what, t, a, pivot, s, q);
+    else if (HAS_PAGES && t->pages && what != AROUND)
+        add_runs(what, true, t, a, pivot, s, q);
     else
-        add_runs(what, t, a, pivot, s, q);
+        add_runs(what, false, t, a, pivot, s, q);
 }
 
 /* The mean of each feature, or of each column. */

@@ -21,6 +21,7 @@ typedef struct bn_schedule {
     bool crossed;       /* strips of all rows are shared out for sums, then, by tables that threads share, rows for
                            elements */
     bool far;           /* what is read and written does not stay in the last cache */
+    bool pages;         /* and is fetched by several pages at once */
     bool stream;        /* write with stores that pass the cache by */
     size_t strip;       /* columns that are finished together */
     size_t tile;        /* columns that are summed together, at most */

@@ -31,7 +31,8 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .pitch = p->run,
                     .from = here.from,
                     .lanes = p->lanes,
-                    .far = k->schedule->far};
+                    .far = k->schedule->far,
+                    .pages = k->schedule->pages};
 
     for (size_t c = 0; c < columns; c += most) {
         tile.columns = least(most, columns - c);
@@ -97,6 +98,7 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
 {
     k->operation->prepare(k->work, column, columns, a, b, c);
     c->far = k->schedule->far;
+    c->pages = k->schedule->pages && k->schedule->stream && !k->schedule->resident;
     c->stream = k->schedule->stream;
 }
 

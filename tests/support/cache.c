@@ -8,13 +8,20 @@
 #include <stdatomic.h>
 
 static atomic_size_t pretended;
+static atomic_bool pages;
 
-void cache_pretend(size_t bytes) { atomic_store(&pretended, bytes); }
+void cache_pretend(size_t bytes, bool reads_pages)
+{
+    atomic_store(&pretended, bytes);
+    atomic_store(&pages, reads_pages);
+}
 
 size_t __real_bn_last_level_cache(void);
 size_t __wrap_bn_last_level_cache(void);
 size_t __real_bn_core_cache(void);
 size_t __wrap_bn_core_cache(void);
+bool __real_bn_reads_pages(void);
+bool __wrap_bn_reads_pages(void);
 
 size_t __wrap_bn_last_level_cache(void)
 {
@@ -23,6 +30,8 @@ size_t __wrap_bn_last_level_cache(void)
 }
 
 size_t __wrap_bn_core_cache(void) { return atomic_load(&pretended) ? (size_t)64 << 10 : __real_bn_core_cache(); }
+
+bool __wrap_bn_reads_pages(void) { return atomic_load(&pretended) ? atomic_load(&pages) : __real_bn_reads_pages(); }
 
 static bn_schedule schedule_of(const bnorm_desc *d, int threads)
 {

@@ -1,5 +1,5 @@
-/* The caches as the library sees them: how large they are decides in which order it walks, and whether stores pass them
- * by. Linked with --wrap, as allocation.h is. */
+/* The caches as the library sees them: how large they are decides in which order it walks, whether stores pass them by,
+ * and what is fetched. Linked with --wrap, as allocation.h is. */
 #ifndef TESTS_CACHE_H
 #define TESTS_CACHE_H
 
@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From now on the library finds a last-level cache of so many bytes, and 64 KB for a core; 0: the machine's own. */
-void cache_pretend(size_t bytes);
+/* From now on the library finds a last-level cache of so many bytes, 64 KB for a core, and a machine that reads several
+ * pages at once faster, or not; with 0 bytes the machine's own of all these. */
+void cache_pretend(size_t bytes, bool reads_pages);
 
 /* Whether a forward call on a whole batch, not in place, writes past the cache that the library finds. */
 bool streams(const bnorm_desc *desc);
