@@ -455,12 +455,14 @@ BN_INLINE void add_runs(int what, bool pages, const bn_tile *t, source a, const 
     const size_t values = whole ? t->columns * t->run : t->run;
     const bool fetched = is_fetched(t->run), by_row = pages && fetched && (whole || t->columns == 1);
     const size_t row = whole ? values : t->pitch, count = what == GRADIENT ? PAGES_TOGETHER / 2 : PAGES_TOGETHER;
-    const bool large = row * sizeof(stored) > NEXT_BLOCK; /* backward these gain nothing by pages */
+    const bool large = row * sizeof(stored) > NEXT_BLOCK;
+    /* Backward of large images and forward of other 16-bit ones took 1.0 to 1.3 times as long. */
+    const bool gains = large ? what != GRADIENT : what == GRADIENT || sizeof(stored) > 2;
     const later l = {.cache = fetched ? SECOND : NOWHERE,
                      .x = lead_of(values, next_run(t, a.x_stride), AHEAD),
                      .dy = lead_of(values, next_run(t, a.dy_stride), AHEAD),
-                     .pages = by_row && large && what != GRADIENT,
-                     .in_parts = by_row && !large,
+                     .pages = by_row && gains && large,
+                     .in_parts = by_row && gains && !large,
                      .x_parts = parts_of(row, t->from, a.x_stride, count),
                      .dy_parts = parts_of(row, t->from, a.dy_stride, count)};
     double lanes_s[BN_LONG_RUNS * BN_LANES], lanes_q[BN_LONG_RUNS * BN_LANES];
