@@ -456,7 +456,7 @@ BN_INLINE void add_runs(int what, bool pages, const bn_tile *t, source a, const 
     const bool fetched = is_fetched(t->run), by_row = pages && fetched && (whole || t->columns == 1);
     const size_t row = whole ? values : t->pitch, count = what == GRADIENT ? PAGES_TOGETHER / 2 : PAGES_TOGETHER;
     const bool large = row * sizeof(stored) > NEXT_BLOCK;
-    /* Backward of large images and forward of other 16-bit ones took 1.0 to 1.3 times as long. */
+    /* Backward of large images took 0.97 to 1.18 times as long by pages, forward of other 16-bit ones 1.0 to 1.09. */
     const bool gains = large ? what != GRADIENT : what == GRADIENT || sizeof(stored) > 2;
     const later l = {.cache = fetched ? SECOND : NOWHERE,
                      .x = lead_of(values, next_run(t, a.x_stride), AHEAD),
