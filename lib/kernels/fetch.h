@@ -81,7 +81,7 @@ BN_INLINE lead lead_of(size_t run, size_t next, size_t ahead)
 }
 
 /* In parts: while a row of images is read, the next one is fetched, in several parts at once: of 28 x 28 to 112 x 112
- * forward is 1.06 to 1.13 times as fast, backward 1.02 to 1.11 (Xeon of family 6, model 106). */
+ * forward is 1.05 to 1.13 times as fast, backward 1.02 to 1.11 (Xeon of family 6, model 106). */
 typedef struct parts {
     size_t count, size, from, next; /* what is read begins with value `from` of the row, the next row `next` further */
 } parts;

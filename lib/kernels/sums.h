@@ -253,18 +253,21 @@ BN_INLINE void add_block_from(int what, int cache, bool pages, source a, size_t 
 }
 
 /* s and q hold whole vectors. */
-BN_INLINE void add_block(int what, source a, size_t rows, size_t columns, bool far, bool pages, const double *pivot,
-                         double *s, double *q)
+BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, const double *pivot, double *s,
+                         double *q)
 {
+    const size_t rows = t->rows;
+    const bool pages = is_by_pages(what, t->pages), wide = is_wide(columns);
+
     if (what == AROUND) /* which has just been read */
         add_block_from(what, NOWHERE, false, a, rows, columns, pivot, s, q);
-    else if (is_by_pages(what, pages) && is_wide(columns))
+    else if (pages && wide)
         add_block_from(what, SECOND, true, a, rows, columns, pivot, s, q);
-    else if (is_by_pages(what, pages))
+    else if (pages)
         add_block_from(what, FIRST, true, a, rows, columns, pivot, s, q);
-    else if (far && is_wide(columns))
+    else if (t->far && wide)
         add_block_from(what, SECOND, false, a, rows, columns, pivot, s, q);
-    else if (far || !is_long(columns))
+    else if (t->far || !is_long(columns))
         add_block_from(what, FIRST, false, a, rows, columns, pivot, s, q);
     else
         add_block_from(what, NOWHERE, false, a, rows, columns, pivot, s, q);
@@ -333,7 +336,7 @@ BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *p
     memset(s, 0, room * sizeof *s);
     memset(q, 0, room * sizeof *q);
     if (t->lanes == 1) {
-        add_block(what, a, t->rows, columns, t->far, t->pages, pivot, s, q);
+        add_block(what, t, a, columns, pivot, s, q);
     } else {
         add_lanes(what, t, a, columns, pivot, s, q);
         fold_rows(is_kept(what), t->lanes, columns, s, q);

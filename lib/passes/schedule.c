@@ -138,8 +138,9 @@ static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
     return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (two_trips ? 9 : 10);
 }
 
-/* From the last cache pages come no faster together: with one of 48 MB calls of 16 to 40 MB took up to 1.14 times as
- * long, those of 48 MB 0.93 to 1.0, of 64 and 96 MB 0.84 to 0.99 (Xeon of family 6, model 106). */
+/* From the last cache pages come no faster together: with one of 48 MB, calls of 16 to 24 MB took 0.97 to 1.14 times as
+ * long by pages, of 32 and 40 MB 0.92 to 1.0 forward and 0.82 to 1.07 backward, of 48 MB 0.91 to 1.0; of 64 and 96 MB
+ * 0.84 to 0.99 (Xeon of family 6, model 106). */
 static bool is_in_memory(size_t bytes) { return bytes > bn_last_level_cache(); }
 
 /* Nodes below the one of a task: the tree keeps one for each level. */

@@ -98,7 +98,7 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
 {
     k->operation->prepare(k->work, column, columns, a, b, c);
     c->far = k->schedule->far;
-    c->pages = k->schedule->pages && k->schedule->stream && !k->schedule->resident;
+    c->pages = k->schedule->pages && !k->schedule->resident; /* whose elements are in cache */
     c->stream = k->schedule->stream;
 }
 
