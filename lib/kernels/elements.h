@@ -246,25 +246,42 @@ BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
 
 enum { PART, WHOLE, STREAM }; /* how a group is stored */
 
+/* A group of each array. */
+typedef struct inputs {
+    vr x[BN_HALVES], dy[BN_HALVES];
+} inputs;
+
 /* n values from the j-th on. */
-BN_INLINE void put(elements a, group g, size_t j, size_t n, int how)
+BN_INLINE inputs inputs_at(elements a, size_t j, size_t n, int how)
 {
-    vr x[BN_HALVES], dy[BN_HALVES], v[BN_HALVES];
+    inputs in;
 
     if (how == PART) {
-        x_load_halves_part(a.x + j, n, x);
-        x_load_halves_part(a.dy + j, n, dy);
+        x_load_halves_part(a.x + j, n, in.x);
+        x_load_halves_part(a.dy + j, n, in.dy);
     } else {
-        x_load_halves(a.x + j, x);
-        x_load_halves(a.dy + j, dy);
+        x_load_halves(a.x + j, in.x);
+        x_load_halves(a.dy + j, in.dy);
     }
-    for (int h = 0; h < BN_HALVES; h++) v[h] = computed(a.gradient, g.half[h], x[h], dy[h]);
+    return in;
+}
+
+BN_INLINE void put_of(elements a, group g, inputs in, size_t j, size_t n, int how)
+{
+    vr v[BN_HALVES];
+
+    for (int h = 0; h < BN_HALVES; h++) v[h] = computed(a.gradient, g.half[h], in.x[h], in.dy[h]);
     if (how == STREAM)
         y_stream_halves(a.out + j, v);
     else if (how == WHOLE)
         y_store_halves(a.out + j, v);
     else
         y_store_halves_part(a.out + j, v, n);
+}
+
+BN_INLINE void put(elements a, group g, size_t j, size_t n, int how)
+{
+    put_of(a, g, inputs_at(a, j, n, how), j, n, how);
 }
 
 /* The same in double, for factors that float shuns. */
@@ -334,6 +351,27 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
     return a;
 }
 
+enum { ROWS_AT_ONCE = 2, BY_LINES = BN_VECTOR_BYTES > 16 }; /* smaller vectors of a line are too many for registers */
+
+/* A cache line of each row, from value j on, whose tables begin `place` values on. All is read before anything is
+ * written: a load whose address is a multiple of 4 KB from that of a store before waits for that store. And a line that
+ * passes the cache by is written as a whole before the next: where they took turns, half by half, these went to memory.
+ * Inference of 2450 x 2048 floats takes 0.7 of the time so, with AVX2 0.16 (Xeon of family 6, model 106). */
+BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t, size_t place, int how)
+{
+    enum { GROUPS = LINE_VALUES / IN_GROUP };
+    group g[GROUPS];
+    inputs in[ROWS_AT_ONCE][GROUPS];
+
+    for (size_t i = 0; i < GROUPS; i++) {
+        g[i] = factors_at(t, a.gradient, place + i * IN_GROUP, IN_GROUP);
+        for (size_t r = 0; r < rows; r++) in[r][i] = inputs_at(moved_to(a, s, r, 0), j + i * IN_GROUP, IN_GROUP, how);
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < GROUPS; i++)
+            put_of(moved_to(a, s, r, 0), g[i], in[r][i], j + i * IN_GROUP, IN_GROUP, how);
+}
+
 /* Rows of values with a factor each, side by side. Only whole cache lines pass the cache by, and these have to begin at
  * the same place of each row. */
 BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, later l,
@@ -347,6 +385,10 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
         pass_few(tables_from(c, how == STREAM, 0), 0, moved_to(a, s, r, 0), 0, line);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         for (size_t r = 0; r < rows; r++) fetch_line(moved_to(a, s, r, 0), j, l);
+        if (BY_LINES && rows > 1) {
+            put_lines(a, s, rows, j, t, j - line, how);
+            continue;
+        }
         for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) {
             const group g = factors_at(t, a.gradient, j - line + i, IN_GROUP);
             for (size_t r = 0; r < rows; r++) put(moved_to(a, s, r, 0), g, j + i, IN_GROUP, how);
@@ -406,7 +448,7 @@ BN_INLINE size_t pass_pairs(const bn_coefficients *c, elements a, strides s, siz
 
     for (size_t group = 0; group < most; group += 2 * apart)
         for (size_t r = group; r < group + apart; r++)
-            pass_values(c, moved_to(a, s, r, 0), pair, 2, width(c), l, STREAM);
+            pass_values(c, moved_to(a, s, r, 0), pair, ROWS_AT_ONCE, width(c), l, STREAM);
     return most;
 }
 
