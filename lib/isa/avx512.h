@@ -6,6 +6,7 @@
 #define BN_OWN_HALF
 #define BN_OWN_PART
 #define BN_OWN_WORDS
+#define BN_OWN_UPPER
 #define BN_FROM_MEMORY
 #define BN_OWN_STREAM
 #define BN_OWN_ZIP
@@ -17,11 +18,27 @@ BN_INLINE vu vu_of_vs(vs a) { return (vu)_mm512_cvtepu16_epi32((__m256i)a); }
 BN_INLINE vuh vuh_of_vsh(vsh a) { return (vuh)_mm256_cvtepu16_epi32((__m128i)a); }
 BN_INLINE vs vs_of_vu(vu a) { return (vs)_mm512_cvtepi32_epi16((__m512i)a); }
 
-BN_INLINE vw vw_of_halves(vu low, vu high)
+/* Up, where what is cut off, whose complement stands in `uncut`, is more than half of the last place, or just half of
+ * an odd one. */
+BN_INLINE vw vw_rounded(vu low, vu high)
 {
-    return (vw)_mm512_ternarylogic_epi32(_mm512_set1_epi32(0xffff), (__m512i)low, (__m512i)high, 0xca);
+    const __m512i mask = _mm512_set1_epi32(0xffff), one = _mm512_set1_epi16(1);
+    const __m512i kept = _mm512_ternarylogic_epi32((__m512i)(low >> 16), (__m512i)high, mask, 0xe4);
+    const __m512i uncut = _mm512_ternarylogic_epi32((__m512i)(high << 16), (__m512i)low, mask, 0x27);
+    const __m512i most =
+        _mm512_ternarylogic_epi32(kept, one, _mm512_set1_epi16(0x7ffe), 0xea); /* 0x7ffe | (kept & 1) */
+    return (vw)_mm512_mask_add_epi16(kept, _mm512_cmple_epu16_mask(uncut, most), kept, one);
 }
-BN_INLINE vw vw_less(vw a, vw b) { return (vw)_mm512_subs_epu16((__m512i)a, (__m512i)b); }
+
+/* The groups of four words that unpack in one half of each 128 bits come in order. */
+BN_INLINE void bn_put_upper_halves(float *to, const uint16_t *p)
+{
+    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), zero = _mm512_setzero_si512();
+    const __m512i words = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(p));
+    vf_store(to, (vf)_mm512_unpacklo_epi16(zero, words));
+    vf_store(to + VF, (vf)_mm512_unpackhi_epi16(zero, words));
+}
+BN_INLINE size_t bn_place_of_upper_halves(size_t i) { return i; }
 
 BN_INLINE vd vd_zip_low(vd a, vd b)
 {
