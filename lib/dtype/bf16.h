@@ -23,8 +23,10 @@ BN_INLINE void halves_of(vw words, vf *halves)
 }
 BN_INLINE vw joined(const vf *halves)
 {
-#ifdef BN_OWN_WORDS
-    return vw_rounded((vu)halves[LOWER], (vu)halves[UPPER]);
+#ifdef BN_OWN_WORDS /* up, where more than half of the last place is cut off, or just half of an odd one */
+    const vu low = (vu)halves[LOWER], high = (vu)halves[UPPER];
+    const vw kept = vw_of_halves(low >> 16, high), cut = vw_of_halves(low, high << 16);
+    return kept + (vw_less(cut, ~kept & 1) >> 15);
 #else
     return (vw)(rounded_bits(halves[LOWER]) >> 16 | (rounded_bits(halves[UPPER]) & 0xffff0000));
 #endif

@@ -24,13 +24,8 @@ BN_INLINE vs vs_of_vu(vu a)
     return (vs)_mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 }
 
-/* Up, where more than half of the last place is cut off, or just half of an odd one. */
-BN_INLINE vw vw_rounded(vu low, vu high)
-{
-    const vw kept = (vw)_mm256_blend_epi16((__m256i)(low >> 16), (__m256i)high, 0xaa);
-    const vw cut = (vw)_mm256_blend_epi16((__m256i)low, (__m256i)(high << 16), 0xaa);
-    return kept + ((vw)_mm256_subs_epu16((__m256i)cut, (__m256i)(~kept & 1)) >> 15);
-}
+BN_INLINE vw vw_of_halves(vu low, vu high) { return (vw)_mm256_blend_epi16((__m256i)low, (__m256i)high, 0xaa); }
+BN_INLINE vw vw_less(vw a, vw b) { return (vw)_mm256_subs_epu16((__m256i)a, (__m256i)b); }
 
 /* Within each half of the vector: the second group of four comes third. */
 BN_INLINE void bn_put_upper_halves(float *to, const uint16_t *p)

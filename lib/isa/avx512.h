@@ -18,17 +18,12 @@ BN_INLINE vu vu_of_vs(vs a) { return (vu)_mm512_cvtepu16_epi32((__m256i)a); }
 BN_INLINE vuh vuh_of_vsh(vsh a) { return (vuh)_mm256_cvtepu16_epi32((__m128i)a); }
 BN_INLINE vs vs_of_vu(vu a) { return (vs)_mm512_cvtepi32_epi16((__m512i)a); }
 
-/* Up, where what is cut off, whose complement stands in `uncut`, is more than half of the last place, or just half of
- * an odd one. */
-BN_INLINE vw vw_rounded(vu low, vu high)
+/* The mask comes last, for the first operand is overwritten. */
+BN_INLINE vw vw_of_halves(vu low, vu high)
 {
-    const __m512i mask = _mm512_set1_epi32(0xffff), one = _mm512_set1_epi16(1);
-    const __m512i kept = _mm512_ternarylogic_epi32((__m512i)(low >> 16), (__m512i)high, mask, 0xe4);
-    const __m512i uncut = _mm512_ternarylogic_epi32((__m512i)(high << 16), (__m512i)low, mask, 0x27);
-    const __m512i most =
-        _mm512_ternarylogic_epi32(kept, one, _mm512_set1_epi16(0x7ffe), 0xea); /* 0x7ffe | (kept & 1) */
-    return (vw)_mm512_mask_add_epi16(kept, _mm512_cmple_epu16_mask(uncut, most), kept, one);
+    return (vw)_mm512_ternarylogic_epi32((__m512i)low, (__m512i)high, _mm512_set1_epi32(0xffff), 0xe4);
 }
+BN_INLINE vw vw_less(vw a, vw b) { return (vw)_mm512_subs_epu16((__m512i)a, (__m512i)b); }
 
 /* The groups of four words that unpack in one half of each 128 bits come in order. */
 BN_INLINE void bn_put_upper_halves(float *to, const uint16_t *p)

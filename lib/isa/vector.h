@@ -16,8 +16,8 @@
  *     BN_FROM_MEMORY floats in memory become doubles in fewer operations than those in registers
  *     BN_OWN_UPPER   bn_put_upper_halves(to, p) puts 2 VF words of 16 bits, as the upper halves of floats, into memory,
  *                    where those from i on, a multiple of VD, begin at bn_place_of_upper_halves(i)
- *     BN_OWN_WORDS   vw_rounded(a, b): the upper halves of words of 32 bits, rounded to nearest even by the lower ones;
- *                    those of a become the lower halves of the result's, those of b the upper ones
+ *     BN_OWN_WORDS   vw_of_halves(a, b): the lower halves of a's words of 32 bits, the upper halves of b's;
+ *                    vw_less(a, b): a - b, or 0 where that is below
  *
  *     vd   VD doubles      vf   VF = 2 VD floats      vu    VF words of 32 bits      vs    VF words of 16 bits
  *                          vh   VD floats             vuh   VD words of 32 bits      vsh   VD words of 16 bits
