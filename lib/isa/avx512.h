@@ -25,7 +25,8 @@ BN_INLINE vw vw_of_halves(vu low, vu high)
 }
 BN_INLINE vw vw_less(vw a, vw b) { return (vw)_mm512_subs_epu16((__m512i)a, (__m512i)b); }
 
-/* The groups of four words that unpack in one half of each 128 bits come in order. */
+/* Of each 128 bits unpacking takes the lower four words, or the upper ones: so that fours come out in order, they are
+ * moved there. */
 BN_INLINE void bn_put_upper_halves(float *to, const uint16_t *p)
 {
     const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), zero = _mm512_setzero_si512();

@@ -351,13 +351,14 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
     return a;
 }
 
-enum { ROWS_AT_ONCE = 4, BY_LINES = BN_VECTOR_BYTES > 16 }; /* smaller vectors of a line are too many for registers */
+/* A line of four rows has too many vectors for registers where these are of 16 bytes. */
+enum { ROWS_AT_ONCE = 4, BY_LINES = BN_VECTOR_BYTES > 16 };
 
-/* A cache line of each row, from value j on, whose tables begin `place` values on. All is read before anything is
- * written: a load whose address is a multiple of 4 KB from that of a store before waits for that store. And a line that
- * passes the cache by is written as a whole before the next: where they took turns, half by half, these went to memory.
- * Inference of 2450 x 2048 floats takes 0.7 of the time so, with AVX2 0.16 (Xeon of family 6, model 106). */
-BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t, size_t place, int how)
+/* A cache line of each row, from value j on, which is value `place` of the tables, past the cache. All is read before
+ * anything is written: a load waits for a store before it whose address is a multiple of 4 KB away, as if it were the
+ * same. And each line is written as a whole: where rows took turns with less, parts of lines went to memory, and
+ * inference of 1225 x 2048 floats took 6 times as long with AVX2 (Xeon of family 6, model 106). */
+BN_INLINE void put_lines(elements a, strides s, size_t j, tables t, size_t place)
 {
     enum { GROUPS = LINE_VALUES / IN_GROUP };
     group g[GROUPS];
@@ -365,11 +366,12 @@ BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t,
 
     for (size_t i = 0; i < GROUPS; i++) {
         g[i] = factors_at(t, a.gradient, place + i * IN_GROUP, IN_GROUP);
-        for (size_t r = 0; r < rows; r++) in[r][i] = inputs_at(moved_to(a, s, r, 0), j + i * IN_GROUP, IN_GROUP, how);
+        for (size_t r = 0; r < ROWS_AT_ONCE; r++)
+            in[r][i] = inputs_at(moved_to(a, s, r, 0), j + i * IN_GROUP, IN_GROUP, STREAM);
     }
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++)
         for (size_t i = 0; i < GROUPS; i++)
-            put_of(moved_to(a, s, r, 0), g[i], in[r][i], j + i * IN_GROUP, IN_GROUP, how);
+            put_of(moved_to(a, s, r, 0), g[i], in[r][i], j + i * IN_GROUP, IN_GROUP, STREAM);
 }
 
 /* Rows of values with a factor each, side by side. Only whole cache lines pass the cache by, and these have to begin at
@@ -386,7 +388,7 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         for (size_t r = 0; r < rows; r++) fetch_line(moved_to(a, s, r, 0), j, l);
         if (BY_LINES && rows > 1) {
-            put_lines(a, s, rows, j, t, j - line, how);
+            put_lines(a, s, j, t, j - line);
             continue;
         }
         for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) {
@@ -439,31 +441,39 @@ BN_INLINE size_t rows_to_line(size_t stride)
 /* Several rows at a time share what is loaded of tables that do not stay in the first cache, and are read and written
  * in several pages at once: inference is 1.02 to 1.4 times as fast by four rows as by two, backward 1.0 to 1.2; with
  * rows of 4 KB or less nothing is gained, nor by eight (Xeon of family 6, model 106). Returns how many rows it took:
- * all, but for less than a group. */
+ * all, but for less than it takes for each place in a cache line to have its rows. */
 BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows)
 {
-    const size_t apart = rows_to_line(s.out), group = ROWS_AT_ONCE * apart, most = rows / group * group;
+    const size_t apart = rows_to_line(s.out), step = ROWS_AT_ONCE * apart, most = rows / step * step;
     const size_t next = apart == 1 ? ROWS_AT_ONCE : 1;
-    const strides together = {apart * s.x, apart * s.dy, apart * s.out};
+    const strides between = {apart * s.x, apart * s.dy, apart * s.out};
     const later l = {
         .cache = SECOND, .x = lead_of(width(c), next * s.x, NEAR), .dy = lead_of(width(c), next * s.dy, NEAR)};
 
-    for (size_t first = 0; first < most; first += group)
-        for (size_t r = first; r < first + apart; r++)
-            pass_values(c, moved_to(a, s, r, 0), together, ROWS_AT_ONCE, width(c), l, STREAM);
+    for (size_t i = 0; i < most; i += step)
+        for (size_t r = i; r < i + apart; r++)
+            pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, width(c), l, STREAM);
     return most;
 }
 
-/* Lines that a row only begins or ends in do not pass the cache by. They are asked for before the row's turn, since the
- * stores after them would wait for them: images of 7 x 7 and 16 bits are 1.01 to 1.08 times as fast (the same). */
-BN_INLINE void fetch_edges(const stored *out, size_t ahead, size_t values)
+/* Whether n values, and others that begin `next` further on, only begin or end in some lines. These do not pass the
+ * cache by, and all stores after them would wait for them. */
+BN_INLINE bool has_edges(const stored *out, size_t next, size_t n)
 {
-    const uintptr_t start = beyond(out, ahead), end = beyond(out, ahead + values);
+    return ((uintptr_t)out | next * sizeof *out | n * sizeof *out) % LINE_BYTES != 0;
+}
+
+/* Such lines of n values `ahead` of `out`. Asked for one row before, images of 7 x 7 and 16 bits are 1.01 to 1.08 times
+ * as fast (Xeon of family 6, model 106). */
+BN_INLINE void fetch_edges(const stored *out, size_t ahead, size_t n)
+{
+    const uintptr_t start = beyond(out, ahead), end = beyond(out, ahead + n);
     if (start % LINE_BYTES != 0) __builtin_prefetch((const void *)start, 1, 3);
     if (end % LINE_BYTES != 0) __builtin_prefetch((const void *)end, 1, 3);
 }
 
-/* Within the last cache the hardware does well enough: without ours inference of 1000 x 1000 is 1.25 times as fast. */
+/* Within the last cache the hardware does well enough: without ours inference of 1000 x 1000 is 1.25 times as fast
+ * (Zen 3). */
 BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool by_pages,
                           int how)
 {
@@ -474,10 +484,11 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .dy = lead_of(values, step * s.dy, NEAR),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool together = how == STREAM && width(c) * sizeof(real) > BN_STRIP_BYTES;
+    const bool edges = how == STREAM && has_edges(a.out, step * s.out, values);
 
     for (size_t r = together ? pass_together(c, a, s, rows) : 0; r < rows; r += step) {
         const size_t left = (rows - r) * width(c);
-        if (how == STREAM) fetch_edges(a.out, (r + step) * s.out, values);
+        if (edges) fetch_edges(a.out, (r + step) * s.out, values);
         pass_values(c, moved_to(a, s, r, 0), s, 1, left < values ? left : values, l, how);
     }
 }
@@ -486,16 +497,17 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool by_pages, int how)
 {
     const bool whole = c->run == c->pitch;
-    const size_t runs = whole ? c->columns : 1, values = runs * c->run;
+    const size_t runs = whole ? c->columns : 1, values = runs * c->run, next = whole ? s.out : c->pitch;
     const int cache = far ? FIRST : NOWHERE;
     const later l = {.cache = cache,
                      .x = lead_of(values, whole ? s.x : c->pitch, AHEAD),
                      .dy = lead_of(values, whole ? s.dy : c->pitch, AHEAD),
                      .pages = by_pages && whole && values * sizeof(stored) > NEXT_BLOCK};
+    const bool edges = how == STREAM && has_edges(a.out, next, values);
 
     for (size_t r = 0; r < rows; r++)
         for (size_t f = 0; f < c->columns; f += runs) {
-            if (how == STREAM) fetch_edges(a.out, (r + 1) * s.out + f * c->pitch, values);
+            if (edges) fetch_edges(a.out, r * s.out + f * c->pitch + next, values);
             pass_runs(c, moved_to(a, s, r, f * c->pitch), f, runs, l, how);
         }
 }
