@@ -26,10 +26,17 @@ enum { IN_GROUP = BN_HALVES * VR };
 /* Of the first n values, how many are in half h. */
 BN_INLINE size_t in_half(size_t n, size_t h) { return (n + BN_HALVES - 1 - h) / BN_HALVES; }
 
-/* Table k, or, where it has a factor for each value, half of it; n values have in_half(n, h) there. Pitch is even. */
+/* Table k; or, where it has a factor for each value, half of it, which has in_half(n, h) of the first n. Pitch is even.
+ */
 BN_INLINE real *table(const bn_coefficients *c, int k, size_t h)
 {
     return (real *)c->factors + (size_t)k * c->pitch_of_tables + h * (c->pitch_of_tables / BN_HALVES);
+}
+
+/* Of a factor for each value: every BN_HALVES-th from that place on. */
+BN_INLINE real *in_table(const bn_coefficients *c, int k, size_t place)
+{
+    return table(c, k, place % BN_HALVES) + place / BN_HALVES;
 }
 
 /* A factor that float multiplies by without fear of overflow or of lost bits. NaN is as good here as anywhere. */
@@ -85,30 +92,26 @@ BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_
 /* A vector of one value. A sum with 0 would make 0 of -0. */
 BN_INLINE vr vector_of(real value) { return value - (vr){0}; }
 
-/* The value into [from, to) of a table with room for so many. In whole vectors while they fit: what they write beyond
- * `to` is filled next. */
-BN_INLINE void fill(real *table, size_t from, size_t to, size_t room, real value)
+/* The value into [from, to) of a table. In whole vectors: what they write beyond `to` is filled next, or is room. */
+BN_INLINE void fill(real *table, size_t from, size_t to, real value)
 {
     const vr v = vector_of(value);
-    size_t j = from;
-
-    for (; j < to && j + VR <= room; j += VR) memcpy(table + j, &v, sizeof v);
-    for (; j < to; j++) table[j] = value;
+    for (size_t j = from; j < to; j += VR) memcpy(table + j, &v, sizeof v);
 }
 
-/* n factors into table k, one a value. */
-BN_INLINE void spread_factors(const bn_coefficients *c, int k, size_t first, size_t n, const real *made)
+/* n factors into table k, one a value, from that place on. */
+BN_INLINE void spread_factors(const bn_coefficients *c, int k, size_t place, size_t n, const real *made)
 {
-    const size_t run = c->run, room = c->pitch_of_tables / BN_HALVES;
+    const size_t run = c->run;
 
     for (size_t h = 0; h < BN_HALVES; h++) {
-        real *const to = table(c, k, h);
-        if (run == 1) { /* the first is even, see kernels.h */
-            for (size_t i = 0; i < in_half(n, h); i++) to[first / BN_HALVES + i] = made[i * BN_HALVES + h];
+        real *const to = run == 1 ? in_table(c, k, place + h) : table(c, k, h);
+        if (run == 1) {
+            for (size_t i = 0; i < in_half(n, h); i++) to[i] = made[i * BN_HALVES + h];
             continue;
         }
         for (size_t i = 0; i < n; i++)
-            fill(to, in_half((first + i) * run, h), in_half((first + i + 1) * run, h), room, made[i]);
+            fill(to, in_half(place + i * run, h), in_half(place + (i + 1) * run, h), made[i]);
     }
 }
 
@@ -122,25 +125,25 @@ BN_INLINE void repeat_made(real *const *made, bool gradient, size_t done, size_t
     }
 }
 
-/* The same in the tables. After an odd number of values the halves change places. */
+/* The same in the tables. */
 BN_INLINE void repeat_tables(const bn_coefficients *c, bool gradient, size_t done, size_t all)
 {
     for (size_t more; done < all; done += more) {
         more = done < all - done ? done : all - done;
         for (int k = 0; k < FACTORS_OF(gradient); k++)
-            for (size_t h = 0; h < BN_HALVES; h++) {
-                const size_t place = in_half(done, h), n = in_half(done + more, h) - place;
-                memcpy(table(c, k, h) + place, table(c, k, (done + h) % BN_HALVES), n * sizeof(real));
-            }
+            for (size_t h = 0; h < BN_HALVES; h++)
+                memcpy(in_table(c, k, c->first + done + h), in_table(c, k, c->first + h),
+                       in_half(more, h) * sizeof(real));
     }
 }
 
-/* Made where they belong, or, to be spread, some at a time. */
+/* Made where they belong, or, to be spread, some at a time. A line that ends in the next row finds the factors of its
+ * first values after those of the row's last. */
 BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
 {
     enum { SOME = 64 };
     const bool in_place = !c->table || (BN_HALVES == 1 && c->run == 1);
-    const size_t most = in_place ? c->columns : SOME, all = width(c) * c->repeat;
+    const size_t most = in_place ? c->columns : SOME;
     real made[FACTORS][SOME], *to[FACTORS];
     size_t rows = 1;
 
@@ -152,9 +155,9 @@ BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
         if (in_place) continue;
         if (n == c->columns) rows = SOME / n < c->repeat ? SOME / n : c->repeat;
         repeat_made(to, gradient, n, n * rows);
-        for (int k = 0; k < FACTORS_OF(gradient); k++) spread_factors(c, k, c->first + f, n * rows, made[k]);
+        for (int k = 0; k < FACTORS_OF(gradient); k++) spread_factors(c, k, c->first + f * c->run, n * rows, made[k]);
     }
-    if (c->table) repeat_tables(c, gradient, width(c) * rows, all);
+    if (c->table) repeat_tables(c, gradient, width(c) * rows, width(c) * c->repeat + (c->dense ? LINE_VALUES : 0));
 }
 
 static void normalise_factors(bn_coefficients *c) { make_factors(c, false); }
@@ -180,11 +183,11 @@ typedef struct tables {
  * 0.8 of the time (Zen 3). */
 BN_INLINE tables tables_from(const bn_coefficients *c, bool any_pitch, size_t value)
 {
-    const size_t pitch = any_pitch ? c->pitch_of_tables : BN_STRIP_BYTES / sizeof(real);
+    const size_t pitch = any_pitch ? c->pitch_of_tables : BN_TABLE_BYTES / sizeof(real);
     tables t = {.pitch = pitch};
 
-    for (size_t h = 0; h < BN_HALVES; h++)
-        t.half[h] = (const real *)c->factors + (value + h) % BN_HALVES * (pitch / BN_HALVES) + (value + h) / BN_HALVES;
+    for (size_t h = 0, place = c->first + value; h < BN_HALVES; h++, place++)
+        t.half[h] = (const real *)c->factors + place % BN_HALVES * (pitch / BN_HALVES) + place / BN_HALVES;
     return t;
 }
 
@@ -244,7 +247,8 @@ BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
     return gradient ? ((dy - f.of[MEAN_DY]) - d * f.of[SLOPE]) * f.of[SCALE] : d * f.of[SCALE] + f.of[SHIFT];
 }
 
-enum { PART, WHOLE, STREAM }; /* how a group is stored */
+/* How a group is stored: a part of it, whole, or past the cache; whole ones line by line, if it begins within one. */
+enum { PART, WHOLE, LINES, STREAM };
 
 /* A group of each array. */
 typedef struct inputs {
@@ -273,10 +277,10 @@ BN_INLINE void put_of(elements a, group g, inputs in, size_t j, size_t n, int ho
     for (int h = 0; h < BN_HALVES; h++) v[h] = computed(a.gradient, g.half[h], in.x[h], in.dy[h]);
     if (how == STREAM)
         y_stream_halves(a.out + j, v);
-    else if (how == WHOLE)
-        y_store_halves(a.out + j, v);
-    else
+    else if (how == PART)
         y_store_halves_part(a.out + j, v, n);
+    else
+        y_store_halves(a.out + j, v);
 }
 
 BN_INLINE void put(elements a, group g, size_t j, size_t n, int how)
@@ -351,52 +355,58 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
     return a;
 }
 
-/* A line of four rows has too many vectors for registers where these are of 16 bytes. */
-enum { ROWS_AT_ONCE = 4, BY_LINES = BN_VECTOR_BYTES > 16 };
+enum { ROWS_AT_ONCE = 4 };
 
-/* A cache line of each row, from value j on, which is value `place` of the tables, past the cache. All is read before
+/* A cache line of each row, from value j on, which is value `place` of the tables. Past the cache all is read before
  * anything is written: a load waits for a store before it whose address is a multiple of 4 KB away, as if it were the
  * same. And each line is written as a whole: where rows took turns with less, parts of lines went to memory, and
  * inference of 1225 x 2048 floats took 6 times as long with AVX2 (Xeon of family 6, model 106). */
-BN_INLINE void put_lines(elements a, strides s, size_t j, tables t, size_t place)
+BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t, size_t place, int how)
 {
     enum { GROUPS = LINE_VALUES / IN_GROUP };
     group g[GROUPS];
     inputs in[ROWS_AT_ONCE][GROUPS];
 
+    if (how != STREAM) {
+        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+            put(a, factors_at(t, a.gradient, place + i, IN_GROUP), j + i, IN_GROUP, how);
+        return;
+    }
     for (size_t i = 0; i < GROUPS; i++) {
         g[i] = factors_at(t, a.gradient, place + i * IN_GROUP, IN_GROUP);
-        for (size_t r = 0; r < ROWS_AT_ONCE; r++)
+        for (size_t r = 0; r < rows; r++)
             in[r][i] = inputs_at(moved_to(a, s, r, 0), j + i * IN_GROUP, IN_GROUP, STREAM);
     }
-    for (size_t r = 0; r < ROWS_AT_ONCE; r++)
+    for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < GROUPS; i++)
             put_of(moved_to(a, s, r, 0), g[i], in[r][i], j + i * IN_GROUP, IN_GROUP, STREAM);
 }
 
-/* Rows of values with a factor each, side by side. Only whole cache lines pass the cache by, and these have to begin at
- * the same place of each row. */
-BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, later l,
-                           int how)
+/* Rows of values with a factor each, side by side: several past the cache only, and then their lines begin at the same
+ * place of each. The first `heads` rows begin with a part of a line, the last `tails` end with one; any other line that
+ * two rows share belongs to the one before. */
+BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, size_t heads,
+                           size_t tails, later l, int how)
 {
-    const size_t line = how == STREAM ? to_line(a.out, values) : 0;
-    const tables t = tables_from(c, how == STREAM, line);
+    const size_t line = how > WHOLE ? to_line(a.out, values) : 0, odd = line % BN_HALVES;
+    const tables t = tables_from(c, how == STREAM, odd);
     size_t j = line;
 
-    for (size_t r = 0; r < rows && line > 0; r++)
+    for (size_t r = 0; r < heads && line > 0; r++)
         pass_few(tables_from(c, how == STREAM, 0), 0, moved_to(a, s, r, 0), 0, line);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         for (size_t r = 0; r < rows; r++) fetch_line(moved_to(a, s, r, 0), j, l);
-        if (BY_LINES && rows > 1) {
-            put_lines(a, s, j, t, j - line);
-            continue;
-        }
-        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) {
-            const group g = factors_at(t, a.gradient, j - line + i, IN_GROUP);
-            for (size_t r = 0; r < rows; r++) put(moved_to(a, s, r, 0), g, j + i, IN_GROUP, how);
+        put_lines(a, s, rows, j, t, j - odd, how);
+    }
+    for (size_t r = 0; r < rows && j < values; r++) {
+        const elements here = moved_to(a, s, r, 0);
+        if (r + tails < rows) {
+            fetch_line(here, j, l);
+            put_lines(here, s, 1, j, t, j - odd, how);
+        } else {
+            pass_few(t, odd, here, j, values);
         }
     }
-    for (size_t r = 0; r < rows; r++) pass_few(t, line, moved_to(a, s, r, 0), j, values);
 }
 
 /* Consecutive runs of the features from `first` on. Where there are several, each is longer than a cache line, so that
@@ -442,7 +452,7 @@ BN_INLINE size_t rows_to_line(size_t stride)
  * in several pages at once: inference is 1.02 to 1.4 times as fast by four rows as by two, backward 1.0 to 1.2; with
  * rows of 4 KB or less nothing is gained, nor by eight (Xeon of family 6, model 106). Returns how many rows it took:
  * all, but for less than it takes for each place in a cache line to have its rows. */
-BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows)
+BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool joined)
 {
     const size_t apart = rows_to_line(s.out), step = ROWS_AT_ONCE * apart, most = rows / step * step;
     const size_t next = apart == 1 ? ROWS_AT_ONCE : 1;
@@ -452,7 +462,8 @@ BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, 
 
     for (size_t i = 0; i < most; i += step)
         for (size_t r = i; r < i + apart; r++)
-            pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, width(c), l, STREAM);
+            pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, width(c), !joined ? ROWS_AT_ONCE : r == 0,
+                        !joined ? ROWS_AT_ONCE : r + step - apart + 1 == rows, l, STREAM);
     return most;
 }
 
@@ -483,13 +494,18 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .x = lead_of(values, step * s.x, NEAR),
                      .dy = lead_of(values, step * s.dy, NEAR),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
+    const bool joined = how > WHOLE && c->dense;
     const bool together = how == STREAM && width(c) * sizeof(real) > BN_STRIP_BYTES;
-    const bool edges = how == STREAM && has_edges(a.out, step * s.out, values);
+    const bool edges = how == STREAM && !joined && has_edges(a.out, step * s.out, values);
+    size_t r = together ? pass_together(c, a, s, rows, joined) : 0;
+    bool goes_on = joined && r > 0;
 
-    for (size_t r = together ? pass_together(c, a, s, rows) : 0; r < rows; r += step) {
-        const size_t left = (rows - r) * width(c);
+    for (; r < rows; r += step) {
+        const size_t left = (rows - r) * width(c), here = left < values ? left : values;
+        const bool begins = !goes_on;
         if (edges) fetch_edges(a.out, (r + step) * s.out, values);
-        pass_values(c, moved_to(a, s, r, 0), s, 1, left < values ? left : values, l, how);
+        goes_on = joined && left - here >= LINE_VALUES;
+        pass_values(c, moved_to(a, s, r, 0), s, 1, here, begins, !goes_on, l, how);
     }
 }
 
@@ -541,7 +557,7 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
     for (size_t first = 0; first < (c->table ? 1 : c->columns); first++)
         for (size_t j = 0; j < width(c); j += IN_GROUP) {
             const size_t left = width(c) - j, n = left < IN_GROUP ? left : IN_GROUP;
-            const group g = c->table ? factors_at(tables_from(c, false, j), a.gradient, 0, n)
+            const group g = c->table ? factors_at(tables_from(c, true, j), a.gradient, 0, n)
                                      : all_of(factors_of(c, a.gradient, first));
             bool plain = true;
             for (size_t i = j; i < j + n; i++) plain &= comfortable_feature(c, feature_of(c, first, i), a);
@@ -555,9 +571,19 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
         }
 }
 
+/* A vector across two lines takes two accesses. Where the output begins within a line, but for short rows, whole lines
+ * are written then: 300 x 256 is 1.2 to 1.5 times as fast in the first caches, with vectors of 32 bytes 1.05 to 1.1, of
+ * 16 it would not be (Xeon of family 6, model 106). */
+BN_INLINE bool worth_lines(const bn_coefficients *c)
+{
+    return IN_GROUP * sizeof(stored) > 16 && c->first > 0 && width(c) * c->repeat >= 8 * LINE_VALUES;
+}
+
 BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool pages, int how)
 {
-    if (c->table)
+    if (c->table && how == WHOLE && worth_lines(c))
+        pass_table(c, a, s, rows, far, pages, LINES);
+    else if (c->table)
         pass_table(c, a, s, rows, far, pages, how);
     else
         pass_rows(c, a, s, rows, far, pages, how);

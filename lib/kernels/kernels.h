@@ -14,17 +14,19 @@ enum {
     BN_STRIP_BYTES = 4096, /* of factors: the widest strip has a page of each; a tile's sums (two doubles a float) fit
                               half of L1 */
     BN_STRIP = BN_STRIP_BYTES / 4,
-    BN_TABLES = 5,       /* of factors, at most */
-    BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
-    BN_GROUP = 64,       /* columns summed again together; runs along singly, narrow tiles and those of doubles whole */
-    BN_SHORT_RUN = 64,   /* values; runs up to here are summed as columns, rows on top of each other, longer ones along,
-                            and so are those of 2 * BN_LANES or more in at most a row for every BN_LANES of them */
-    BN_LANES = 16,       /* a run that is summed along has so many lanes, */
-    BN_STEP = 64,        /* and so many values make one addition to each; */
-    BN_LONG_RUNS = 32,   /* a tile has so many features of runs along at most */
-    BN_TABLE_RUN = 128   /* bytes; runs up to half of it have one factor a value in the tables of the element passes: a
-                            vector may have many features. Of longer ones a cache line has two at most; runs up to all
-                            of it may have one too */
+    BN_TABLE_BYTES =
+        BN_STRIP_BYTES + 4 * 64, /* a table has room for a cache line's values before and after a strip's */
+    BN_TABLES = 5,               /* of factors, at most */
+    BN_LANES_MOST = 128,         /* lanes * columns * run of a narrow tile is below this */
+    BN_GROUP = 64,     /* columns summed again together; runs along singly, narrow tiles and those of doubles whole */
+    BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along,
+                          and so are those of 2 * BN_LANES or more in at most a row for every BN_LANES of them */
+    BN_LANES = 16,     /* a run that is summed along has so many lanes, */
+    BN_STEP = 64,      /* and so many values make one addition to each; */
+    BN_LONG_RUNS = 32, /* a tile has so many features of runs along at most */
+    BN_TABLE_RUN = 128 /* bytes; runs up to half of it have one factor a value in the tables of the element passes: a
+                          vector may have many features. Of longer ones a cache line has two at most; runs up to all
+                          of it may have one too */
 };
 
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels
@@ -41,6 +43,7 @@ typedef struct bn_tile {
 typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
     bool table;                 /* a factor for each value, not only for each run: see BN_TABLE_RUN */
+    bool dense;                 /* rows follow each other in all arrays: their ends are no ends of what is written */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bool far;                   /* the arrays are beyond the last cache */
     bool stream;                /* write with stores that pass the cache by */
@@ -50,9 +53,10 @@ typedef struct bn_coefficients {
     const void *gamma, *beta;
     double values;          /* M */
     void *factors;          /* BN_TABLES tables as elements are computed, for the template's own use */
-    size_t pitch_of_tables; /* values from one to the next: BN_STRIP_BYTES' worth; with `stream`, and if none is
+    size_t pitch_of_tables; /* values from one to the next: BN_TABLE_BYTES' worth; with `stream`, and if none is
                                `extreme`, any even number */
-    size_t first;           /* place of the first feature in the tables: 0, or, where threads share them, an even one */
+    size_t first;           /* place of the first value in the tables, such that the first whole cache line of the
+                               output has its factors in whole lines too; 0 without `table` */
 } bn_coefficients;
 
 /* Fills c->factors, c->extreme from c's other fields. */

@@ -32,7 +32,7 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     const bnorm_desc *const d = &w->desc;
     const size_t dense = w->plan.columns * w->plan.run;
 
-    bn_describe_tile(w, columns, d->x_stride == dense && d->dy_stride == dense && d->dx_stride == dense, c);
+    bn_describe_tile(w, columns, 2, d->x_stride == dense && d->dy_stride == dense && d->dx_stride == dense, c);
     c->mean = b->mean + column;
     c->invstd = b->invstd + column;
     c->gamma = bn_from_column(b->gamma, column, w->param);
@@ -62,7 +62,8 @@ void bn_pass_backward(const bn_work *w)
                                 .finish = finish,
                                 .prepare = prepare,
                                 .make_factors = w->kernels->input_gradient_factors,
-                                .elements = w->buffers->dx ? input_gradient : NULL};
+                                .elements = w->buffers->dx ? input_gradient : NULL,
+                                .out = w->buffers->dx};
     backward(w, &whole);
 }
 
@@ -77,6 +78,7 @@ void bn_pass_input_gradient(const bn_work *w)
     const bn_operation gradient = {.finish = load_sums,
                                    .prepare = prepare,
                                    .make_factors = w->kernels->input_gradient_factors,
-                                   .elements = input_gradient};
+                                   .elements = input_gradient,
+                                   .out = w->buffers->dx};
     backward(w, &gradient);
 }

@@ -43,7 +43,7 @@ static void prepare(const bn_work *w, size_t column, size_t columns, const doubl
     const bnorm_buffers *const b = w->buffers;
     const size_t dense = w->plan.columns * w->plan.run;
 
-    bn_describe_tile(w, columns, w->desc.x_stride == dense && w->desc.y_stride == dense, c);
+    bn_describe_tile(w, columns, 1, w->desc.x_stride == dense && w->desc.y_stride == dense, c);
     c->mean = mean;
     c->invstd = invstd;
     c->gamma = bn_from_column(b->gamma, column, w->param);
@@ -69,7 +69,8 @@ void bn_pass_training(const bn_work *w)
                                    .finish = finish_training,
                                    .prepare = prepare,
                                    .make_factors = w->kernels->normalise_factors,
-                                   .elements = normalise};
+                                   .elements = normalise,
+                                   .out = w->buffers->y};
     forward(w, &training);
 }
 
@@ -78,7 +79,8 @@ void bn_pass_inference(const bn_work *w)
     const bn_operation inference = {.finish = load_running,
                                     .prepare = prepare,
                                     .make_factors = w->kernels->normalise_factors,
-                                    .elements = normalise};
+                                    .elements = normalise,
+                                    .out = w->buffers->y};
     forward(w, &inference);
 }
 
@@ -91,7 +93,10 @@ void bn_pass_moments(const bn_work *w)
 
 void bn_pass_normalise(const bn_work *w)
 {
-    const bn_operation saved = {
-        .finish = load_saved, .prepare = prepare, .make_factors = w->kernels->normalise_factors, .elements = normalise};
+    const bn_operation saved = {.finish = load_saved,
+                                .prepare = prepare,
+                                .make_factors = w->kernels->normalise_factors,
+                                .elements = normalise,
+                                .out = w->buffers->y};
     forward(w, &saved);
 }

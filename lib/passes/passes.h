@@ -31,9 +31,11 @@ static inline void *bn_from_column(const void *parameters, size_t column, size_t
 }
 
 /* What an element pass over some columns, with rows of these strides, needs to know of its tile: columns, run, pitch,
- * table and repeat. Rows of a dense matrix that is all in the strip are taken side by side: as many as make whole cache
- * lines, and a few hundred values, so that the ends of rows do not count. */
-void bn_describe_tile(const bn_work *work, size_t columns, bool dense, bn_coefficients *c);
+ * table, dense and repeat. Rows of a dense matrix that is all in the strip are taken side by side, as many as make
+ * whole cache lines and as a table has room for; with two arrays to read, as half of it has: 50 x 28 x 28 x 128 in
+ * bfloat16 is 1.04 times as fast so, while inference gains 1.02 to 1.05 with all of it (Xeon of family 6, model 106).
+ */
+void bn_describe_tile(const bn_work *work, size_t columns, size_t reads, bool dense, bn_coefficients *c);
 
 typedef struct bn_operation {
     /* The node of one block for columns [column, column + tile->columns). NULL where there is no first trip: finish
@@ -50,6 +52,7 @@ typedef struct bn_operation {
     /* The element pass over a block, or over several where their rows are whole. NULL where nothing is to be written.
      */
     void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c);
+    const void *out; /* the array that these write */
 } bn_operation;
 
 /* reads: how many arrays of the size of x are read. in_place: what is written was read. */

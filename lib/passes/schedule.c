@@ -27,7 +27,8 @@ static size_t last_cache(void) { return is_of_socket() ? OF_SOCKET : bn_last_lev
 
 /* Bytes of a value as it is computed with. */
 static size_t computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
-size_t bn_strip_values(size_t value) { return BN_STRIP_BYTES / computed(value); }
+size_t bn_strip_values(size_t value) { return values_in(BN_STRIP_BYTES, computed(value)); }
+size_t bn_table_values(size_t value) { return values_in(BN_TABLE_BYTES, computed(value)); }
 
 /* Of few rows it takes longer to make them than is gained by them: without, images of 7 x 7 in bfloat16 are 2.1 times
  * as fast forward if it is one, 1.45 if they are four, inference of one 3.9 times; with AVX2 1.5, 1.0 and 2.1, but
@@ -271,20 +272,20 @@ static bool shared_evenly(size_t strips, size_t blocks, size_t blocks_of_group, 
 /* Half of a table is an odd number of lines. Where it was a power of two, all tables and their halves, where a dtype
  * has these, began in the same set of the first cache, and 8192 x 4096 in bfloat16 took 1.2 times as long backwards
  * (Zen 3). */
-static size_t pitch_of_tables(size_t columns)
+static size_t pitch_of_tables(size_t columns, size_t value)
 {
-    const size_t line = LINE / sizeof(float);
-    return 2 * line * (divide_up(columns, 2 * line) | 1);
+    const size_t line = LINE / sizeof(float), spare = bn_table_values(value) - bn_strip_values(value);
+    return 2 * line * (divide_up(columns + spare, 2 * line) | 1);
 }
 
 /* Elements of far arrays in the order of addresses: by strips inference of 20000 x 1500 took 1.2 times as long, a
- * backward pass of 8192 x 4096 1.1 times (Zen 3). The tables, in the room of nodes but for one cache line, are to stay
+ * backward pass of 8192 x 4096 1.1 times (Zen 3). The tables, in the room of nodes but for a page, are to stay
  * in the core's own cache. */
 static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 {
     const size_t row = p->columns * computed(value), tables = BN_TABLES * pitch * computed(value);
     return p->run == 1 && row > BN_STRIP_BYTES && tables <= bn_core_cache() / 2 &&
-           tables + LINE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
+           tables + PAGE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
 }
 
 /* As many strips to a set of tables, a power of two, as give each thread one, and scratch room for the sums of one. */
@@ -298,7 +299,7 @@ static void cut_crosswise(const bn_plan *p, size_t value, size_t threads, bn_sch
         in_set *= 2;
     s->strip = round_up(divide_up(p->columns, sets * in_set), step);
     s->set = s->strip * in_set;
-    s->table_pitch = table;
+    s->table_pitch = bn_table_values(value);
 }
 
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
@@ -333,7 +334,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     const size_t most = widest_strip(p, value, trips, &s, threads, blocks);
     const size_t step = features_to_a_line(p, value, most);
     size_t strips = divide_up(p->columns, in_steps(most, step));
-    s.table_pitch = pitch_of_tables(p->columns);
+    s.table_pitch = pitch_of_tables(p->columns, value);
     s.whole = trips.room && s.stream && !s.resident && trips.elements && in_whole_rows(p, value, s.table_pitch);
     if (s.resident) strips = round_up(strips, threads);
     s.strip = round_up(divide_up(p->columns, strips), step);

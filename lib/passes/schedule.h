@@ -13,7 +13,7 @@
 enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
 
 /* A set of tables for the widest strip. */
-enum { BN_SET_BYTES = BN_TABLES * BN_STRIP_BYTES };
+enum { BN_SET_BYTES = BN_TABLES * BN_TABLE_BYTES };
 
 typedef struct bn_schedule {
     int threads;        /* at most */
@@ -32,8 +32,9 @@ typedef struct bn_schedule {
     size_t set;         /* columns that have their factors in one set of tables */
 } bn_schedule;
 
-/* Values that a table has room for: those of a strip's row, or its features. */
+/* Values of the widest strip's row, or its features, and those that a table of them has room for. */
 size_t bn_strip_values(size_t value);
+size_t bn_table_values(size_t value);
 
 /* Whether tables hold a factor for each value of a row, and not one for each feature. */
 bool bn_factor_a_value(const bn_plan *plan, size_t value);

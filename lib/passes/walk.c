@@ -88,11 +88,23 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
     }
 }
 
-/* Tables of a strip, as they are computed with. */
+/* Room for the tables of a strip, as they are computed with, from any line of a page on. */
 typedef union strip_tables {
-    _Alignas(64) float f32[BN_TABLES * BN_STRIP];
-    double f64[BN_TABLES * BN_STRIP / 2];
+    _Alignas(LINE) float f32[(BN_SET_BYTES + PAGE - LINE) / sizeof(float)];
+    double f64[(BN_SET_BYTES + PAGE - LINE) / sizeof(double)];
 } strip_tables;
+
+/* The address of what is written of a column first. */
+static uintptr_t first_of(const walk *k, size_t column)
+{
+    return (uintptr_t)k->operation->out + column * k->work->plan.run * k->work->value;
+}
+
+/* Values of a cache line before the one that begins with this column. */
+static size_t place_in_line(const walk *k, size_t column)
+{
+    return values_in(first_of(k, column) % LINE, k->work->value);
+}
 
 static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, bn_coefficients *c)
 {
@@ -102,29 +114,40 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
     c->stream = k->schedule->stream;
 }
 
+/* Where all tables begin at the same place of a page, the stores that their loads wait for are the fewest. */
+static size_t table_pitch(const walk *k, const bn_coefficients *c, size_t values)
+{
+    const size_t value = k->work->value, strip = bn_strip_values(value);
+    return c->stream && values + 2 * values_in(LINE, value) <= strip ? strip : bn_table_values(value);
+}
+
 /* Factors in tables of this thread's own. */
 static void make_own(const walk *k, size_t column, size_t columns, const double *a, const double *b, strip_tables *t,
                      bn_coefficients *c)
 {
     prepare(k, column, columns, a, b, c);
-    c->factors = t;
-    c->pitch_of_tables = bn_strip_values(k->work->value);
-    c->first = 0;
+    const size_t values = columns * c->run * c->repeat;
+    c->factors = (char *)t + (c->stream ? (first_of(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
+    c->pitch_of_tables = table_pitch(k, c, values);
+    c->first = c->table ? place_in_line(k, column) : 0;
+    if ((c->first | values) * k->work->value % LINE == 0) c->dense = false; /* no line has an end of a row */
     k->operation->make_factors(c);
 }
 
-/* By the tables among the nodes, which threads share: there only factors that are not extreme are used. */
-static void prepare_shared(const walk *k, size_t column, size_t columns, bn_coefficients *c)
+/* By the tables among the nodes, which threads share: there only factors that are not extreme are used. Those of a
+ * column stand at its place, or at another. */
+static void prepare_shared(const walk *k, size_t column, size_t columns, size_t place, bn_coefficients *c)
 {
     const double *const node = node_of(k->work, 0) + column;
-    const size_t set = k->schedule->set;
+    const size_t start = column - column % k->schedule->set;
 
     prepare(k, column, columns, node, node + k->work->plan.columns, c);
-    c->factors = k->tables + column / set * BN_SET_BYTES;
+    c->factors = k->tables + start / k->schedule->set * BN_SET_BYTES;
     c->pitch_of_tables = k->schedule->table_pitch;
-    c->first = column % set;
+    c->first = place - start + place_in_line(k, start);
     c->extreme = false;
-    c->repeat = 1; /* they hold the factors of one row */
+    c->repeat = 1;                  /* they hold the factors of one row, */
+    c->dense &= k->schedule->whole; /* and those of the first columns once more */
 }
 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
@@ -238,11 +261,12 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
 }
 
 /* The tables of some columns, of which this thread has finished the node. */
-static void share_factors(const walk *k, size_t column, size_t columns)
+static void share_factors(const walk *k, size_t column, size_t columns, size_t place)
 {
     bn_coefficients c;
 
-    prepare_shared(k, column, columns, &c);
+    prepare_shared(k, column, columns, place, &c);
+    c.dense = false;
     k->operation->make_factors(&c);
     if (c.extreme) atomic_store(k->extreme, true);
 }
@@ -263,7 +287,7 @@ static void whole_rows(const walk *k, size_t from, size_t to)
     const size_t step = k->operation->block ? w->plan.chunk_blocks * w->plan.block_rows : to - from;
     bn_coefficients c;
 
-    prepare_shared(k, 0, w->plan.columns, &c);
+    prepare_shared(k, 0, w->plan.columns, 0, &c);
     for (size_t end = to, start; end > from; end = start) {
         start = end - from > step ? end - step : from;
         k->operation->elements(w, (bn_block){.row = start, .rows = end - start, .run = 1}, 0, &c);
@@ -292,7 +316,9 @@ static void streamed(void *context, int thread, int team)
     if (!k->operation->elements) return;
     if (k->operation->block) bn_barrier(team); /* nodes but the first are free from here on */
     if (k->schedule->whole) {
-        if (column < end) share_factors(k, column, end - column);
+        const size_t again = least(end, LINE / k->work->value); /* where a row is the next after itself */
+        if (column < end) share_factors(k, column, end - column, column);
+        if (column < again) share_factors(k, column, again - column, columns + column);
         bn_barrier(team);
     }
     if (k->schedule->whole && !atomic_load(k->extreme)) /* extreme factors want the tables of a strip */
@@ -311,7 +337,7 @@ static APART void crossed_sums(const walk *k, size_t strip)
 
     reduce(k, 0, w->plan.blocks, column, columns, node, node + w->plan.columns, scratch);
     k->operation->finish(w, column, columns, node, node + w->plan.columns);
-    share_factors(k, column, columns);
+    share_factors(k, column, columns, column);
 }
 
 /* Elements of rows [from, to), some columns, by the shared tables; each thread makes its own where nothing was summed,
@@ -324,7 +350,7 @@ static APART void crossed_elements(const walk *k, size_t column, size_t columns,
     _Alignas(64) double finished[2 * BN_STRIP];
 
     if (k->operation->block && !atomic_load(k->extreme))
-        prepare_shared(k, column, columns, &c);
+        prepare_shared(k, column, columns, column, &c);
     else
         factors_of_strip(k, column, columns, finished, &t, &c);
     k->operation->elements(w, (bn_block){.row = from, .rows = to - from, .run = 1}, column, &c);
@@ -345,11 +371,11 @@ static void crossed(void *context, int thread, int team)
         crossed_elements(k, column, least(set, columns - column), from, to);
 }
 
-/* From the first cache line after the first node. */
-static char *tables_among(const bn_work *w)
+/* After the first node: from the first cache line on, or from where `out` is in a page. */
+static char *tables_among(const bn_work *w, bool crossed, const void *out)
 {
-    double *const second = node_of(w, 1);
-    return (char *)(second + (size_t)(-(uintptr_t)second % LINE) / sizeof *second);
+    char *const second = (char *)node_of(w, 1);
+    return second + ((uintptr_t)out / LINE * LINE - (uintptr_t)second) % (crossed ? LINE : PAGE);
 }
 
 void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place)
@@ -362,7 +388,8 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
               .operation = operation,
               .schedule = &s,
               .strips = divide_up(p->columns, s.strip),
-              .tables = s.whole || (s.crossed && operation->block) ? tables_among(work) : NULL,
+              .tables =
+                  s.whole || (s.crossed && operation->block) ? tables_among(work, s.crossed, operation->out) : NULL,
               .extreme = &extreme};
     bn_parallel(s.threads, s.crossed ? crossed : s.resident ? resident : streamed, &k);
 }
@@ -374,24 +401,27 @@ const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride
     return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
 }
 
-static size_t rows_side_by_side(const bn_work *w, size_t values)
+static size_t rows_side_by_side(const bn_work *w, size_t values, size_t reads)
 {
-    const size_t most = least(bn_strip_values(w->value) / values, w->plan.rows / 8);
+    const size_t table = bn_strip_values(w->value) / reads, spare = 2 * values_in(LINE, w->value);
+    const size_t most = least(table % values == 0 ? table / values : (table - spare) / values, w->plan.rows / 8);
     size_t lines = times_to_line(values * w->value); /* or, of few rows, half a line, a quarter */
 
     while (lines > 1 && lines > most) lines /= 2;
     if (most < lines) return 1;
-    return least(most, 512 / values + lines) / lines * lines;
+    return most - most % lines;
 }
 
-void bn_describe_tile(const bn_work *w, size_t columns, bool dense, bn_coefficients *c)
+void bn_describe_tile(const bn_work *w, size_t columns, size_t reads, bool dense, bn_coefficients *c)
 {
     const size_t run = w->plan.run, values = columns * run;
 
     c->columns = columns;
     c->run = c->pitch = run;
     c->table = bn_factor_a_value(&w->plan, w->value);
-    c->repeat = c->table && dense && columns == w->plan.columns ? rows_side_by_side(w, values) : 1;
+    c->dense = c->table && dense && columns == w->plan.columns;
+    c->repeat = c->dense ? rows_side_by_side(w, values, reads) : 1;
+    c->dense &= c->repeat * values * w->value >= LINE; /* a line has the ends of one at most */
 }
 
 void bn_keep_node(const bn_work *w, size_t column, size_t columns, double *a, double *b)
