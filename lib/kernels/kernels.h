@@ -14,20 +14,21 @@ enum {
     BN_STRIP_BYTES = 4096, /* of factors: the widest strip has a page of each; a tile's sums (two doubles a float) fit
                               half of L1 */
     BN_STRIP = BN_STRIP_BYTES / 4,
-    BN_TABLE_BYTES =
-        BN_STRIP_BYTES + 4 * 64, /* a table has room for a cache line's values before and after a strip's */
-    BN_TABLES = 5,               /* of factors, at most */
-    BN_LANES_MOST = 128,         /* lanes * columns * run of a narrow tile is below this */
-    BN_GROUP = 64,     /* columns summed again together; runs along singly, narrow tiles and those of doubles whole */
-    BN_SHORT_RUN = 64, /* values; runs up to here are summed as columns, rows on top of each other, longer ones along,
-                          and so are those of 2 * BN_LANES or more in at most a row for every BN_LANES of them */
-    BN_LANES = 16,     /* a run that is summed along has so many lanes, */
-    BN_STEP = 64,      /* and so many values make one addition to each; */
-    BN_LONG_RUNS = 32, /* a tile has so many features of runs along at most */
-    BN_TABLE_RUN = 128 /* bytes; runs up to half of it have one factor a value in the tables of the element passes: a
-                          vector may have many features. Of longer ones a cache line has two at most; runs up to all
-                          of it may have one too */
+    BN_TABLES = 5,       /* of factors, at most */
+    BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
+    BN_GROUP = 64,       /* columns summed again together; runs along singly, narrow tiles and those of doubles whole */
+    BN_SHORT_RUN = 64,   /* values; runs up to here are summed as columns, rows on top of each other, longer ones along,
+                            and so are those of 2 * BN_LANES or more in at most a row for every BN_LANES of them */
+    BN_LANES = 16,       /* a run that is summed along has so many lanes, */
+    BN_STEP = 64,        /* and so many values make one addition to each; */
+    BN_LONG_RUNS = 32,   /* a tile has so many features of runs along at most */
+    BN_TABLE_RUN = 128   /* bytes; runs up to half of it have one factor a value in the tables of the element passes: a
+                            vector may have many features. Of longer ones a cache line has two at most; runs up to all
+                            of it may have one too */
 };
+
+/* A table has room for a strip's factors, and for those of a cache line before and after. */
+enum { BN_TABLE_BYTES = BN_STRIP_BYTES + 4 * 64 };
 
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels
  * first pitch is S, and a run is all of it, or a part of a large image. */
