@@ -26,8 +26,7 @@ enum { IN_GROUP = BN_HALVES * VR };
 /* Of the first n values, how many are in half h. */
 BN_INLINE size_t in_half(size_t n, size_t h) { return (n + BN_HALVES - 1 - h) / BN_HALVES; }
 
-/* Table k; or, where it has a factor for each value, half of it, which has in_half(n, h) of the first n. Pitch is even.
- */
+/* Table k; or, of a factor for each value, half of it, with in_half(n, h) of the first n. Pitch is even. */
 BN_INLINE real *table(const bn_coefficients *c, int k, size_t h)
 {
     return (real *)c->factors + (size_t)k * c->pitch_of_tables + h * (c->pitch_of_tables / BN_HALVES);
@@ -137,8 +136,8 @@ BN_INLINE void repeat_tables(const bn_coefficients *c, bool gradient, size_t don
     }
 }
 
-/* Made where they belong, or, to be spread, some at a time. A line that ends in the next row finds the factors of its
- * first values after those of the row's last. */
+/* Made where they belong, or, to be spread, some at a time. A line that ends in the next row finds the factors of that
+ * row's first values after those of the last. */
 BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
 {
     enum { SOME = 64 };
@@ -157,7 +156,8 @@ BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
         repeat_made(to, gradient, n, n * rows);
         for (int k = 0; k < FACTORS_OF(gradient); k++) spread_factors(c, k, c->first + f * c->run, n * rows, made[k]);
     }
-    if (c->table) repeat_tables(c, gradient, width(c) * rows, width(c) * c->repeat + (c->dense ? LINE_VALUES : 0));
+    if (c->table)
+        repeat_tables(c, gradient, width(c) * rows, width(c) * c->repeat + (c->shares_lines ? LINE_VALUES : 0));
 }
 
 static void normalise_factors(bn_coefficients *c) { make_factors(c, false); }
@@ -247,7 +247,7 @@ BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
     return gradient ? ((dy - f.of[MEAN_DY]) - d * f.of[SLOPE]) * f.of[SCALE] : d * f.of[SCALE] + f.of[SHIFT];
 }
 
-/* How a group is stored: a part of it, whole, or past the cache; whole ones line by line, if it begins within one. */
+/* How a group is stored: a part of it; whole; whole, in the output's cache lines; these past the cache. */
 enum { PART, WHOLE, LINES, STREAM };
 
 /* A group of each array. */
@@ -357,10 +357,10 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
 
 enum { ROWS_AT_ONCE = 4 };
 
-/* A cache line of each row, from value j on, which is value `place` of the tables. Past the cache all is read before
- * anything is written: a load waits for a store before it whose address is a multiple of 4 KB away, as if it were the
- * same. And each line is written as a whole: where rows took turns with less, parts of lines went to memory, and
- * inference of 1225 x 2048 floats took 6 times as long with AVX2 (Xeon of family 6, model 106). */
+/* A cache line of each row, from value j on, which is value `place` of the tables; of one row, unless past the cache.
+ * There all is read before anything is written: a load waits for a store before it whose address is a multiple of 4 KB
+ * away, as if it were the same. And each line is written as a whole: where rows took turns with less, parts of lines
+ * went to memory, and inference of 1225 x 2048 floats took 6 times as long with AVX2 (Xeon of family 6, model 106). */
 BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t, size_t place, int how)
 {
     enum { GROUPS = LINE_VALUES / IN_GROUP };
@@ -383,8 +383,8 @@ BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t,
 }
 
 /* Rows of values with a factor each, side by side: several past the cache only, and then their lines begin at the same
- * place of each. The first `heads` rows begin with a part of a line, the last `tails` end with one; any other line that
- * two rows share belongs to the one before. */
+ * place of each. The first `heads` rows begin with a part of a line that is theirs alone, the last `tails` end with
+ * one; any other line that two rows share is written with the one before. */
 BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, size_t heads,
                            size_t tails, later l, int how)
 {
@@ -452,7 +452,7 @@ BN_INLINE size_t rows_to_line(size_t stride)
  * in several pages at once: inference is 1.02 to 1.4 times as fast by four rows as by two, backward 1.0 to 1.2; with
  * rows of 4 KB or less nothing is gained, nor by eight (Xeon of family 6, model 106). Returns how many rows it took:
  * all, but for less than it takes for each place in a cache line to have its rows. */
-BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool joined)
+BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool shared)
 {
     const size_t apart = rows_to_line(s.out), step = ROWS_AT_ONCE * apart, most = rows / step * step;
     const size_t next = apart == 1 ? ROWS_AT_ONCE : 1;
@@ -462,8 +462,8 @@ BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, 
 
     for (size_t i = 0; i < most; i += step)
         for (size_t r = i; r < i + apart; r++)
-            pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, width(c), !joined ? ROWS_AT_ONCE : r == 0,
-                        !joined ? ROWS_AT_ONCE : r + step - apart + 1 == rows, l, STREAM);
+            pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, width(c), shared ? r == 0 : ROWS_AT_ONCE,
+                        shared ? r + step - apart + 1 == rows : ROWS_AT_ONCE, l, STREAM);
     return most;
 }
 
@@ -494,17 +494,17 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .x = lead_of(values, step * s.x, NEAR),
                      .dy = lead_of(values, step * s.dy, NEAR),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
-    const bool joined = how > WHOLE && c->dense;
+    const bool shared = how > WHOLE && c->shares_lines;
     const bool together = how == STREAM && width(c) * sizeof(real) > BN_STRIP_BYTES;
-    const bool edges = how == STREAM && !joined && has_edges(a.out, step * s.out, values);
-    size_t r = together ? pass_together(c, a, s, rows, joined) : 0;
-    bool goes_on = joined && r > 0;
+    const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
+    size_t r = together ? pass_together(c, a, s, rows, shared) : 0;
+    bool goes_on = shared && r > 0; /* into what comes next, if that has a whole line's values */
 
     for (; r < rows; r += step) {
         const size_t left = (rows - r) * width(c), here = left < values ? left : values;
         const bool begins = !goes_on;
         if (edges) fetch_edges(a.out, (r + step) * s.out, values);
-        goes_on = joined && left - here >= LINE_VALUES;
+        goes_on = shared && left - here >= LINE_VALUES;
         pass_values(c, moved_to(a, s, r, 0), s, 1, here, begins, !goes_on, l, how);
     }
 }
@@ -571,9 +571,9 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
         }
 }
 
-/* A vector across two lines takes two accesses. Where the output begins within a line, but for short rows, whole lines
- * are written then: 300 x 256 is 1.2 to 1.5 times as fast in the first caches, with vectors of 32 bytes 1.05 to 1.1, of
- * 16 it would not be (Xeon of family 6, model 106). */
+/* A vector across two lines takes two accesses. Where its first row begins within a line, but for short rows, the
+ * output is written in whole lines then: 300 x 256 is 1.2 to 1.5 times as fast in the first caches, with vectors of 32
+ * bytes 1.05 to 1.1, of 16 it would not be (Xeon of family 6, model 106). */
 BN_INLINE bool worth_lines(const bn_coefficients *c)
 {
     return IN_GROUP * sizeof(stored) > 16 && c->first > 0 && width(c) * c->repeat >= 8 * LINE_VALUES;

@@ -44,7 +44,8 @@ typedef struct bn_tile {
 typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
     bool table;                 /* a factor for each value, not only for each run: see BN_TABLE_RUN */
-    bool dense;                 /* rows follow each other in all arrays: their ends are no ends of what is written */
+    bool shares_lines;          /* rows follow each other in all arrays, and a line that two of them share is written as
+                                   a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bool far;                   /* the arrays are beyond the last cache */
     bool stream;                /* write with stores that pass the cache by */
@@ -54,8 +55,8 @@ typedef struct bn_coefficients {
     const void *gamma, *beta;
     double values;          /* M */
     void *factors;          /* BN_TABLES tables as elements are computed, for the template's own use */
-    size_t pitch_of_tables; /* values from one to the next: BN_TABLE_BYTES' worth; with `stream`, and if none is
-                               `extreme`, any even number */
+    size_t pitch_of_tables; /* values from one to the next: BN_TABLE_BYTES' worth; with `stream`, any even
+                               number */
     size_t first;           /* place of the first value in the tables, such that the first whole cache line of the
                                output has its factors in whole lines too; 0 without `table` */
 } bn_coefficients;

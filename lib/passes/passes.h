@@ -31,8 +31,8 @@ static inline void *bn_from_column(const void *parameters, size_t column, size_t
 }
 
 /* What an element pass over some columns, with rows of these strides, needs to know of its tile: columns, run, pitch,
- * table, dense and repeat. Rows of a dense matrix that is all in the strip are taken side by side, as many as make
- * whole cache lines and as a table has room for; with two arrays to read, as half of it has: 50 x 28 x 28 x 128 in
+ * table, shares_lines and repeat. Rows of a dense matrix that is all in the strip are taken side by side, as many as
+ * make whole cache lines and as a table has room for; with two arrays to read, as half of it has: 50 x 28 x 28 x 128 in
  * bfloat16 is 1.04 times as fast so, while inference gains 1.02 to 1.05 with all of it (Xeon of family 6, model 106).
  */
 void bn_describe_tile(const bn_work *work, size_t columns, size_t reads, bool dense, bn_coefficients *c);

@@ -130,12 +130,12 @@ static void make_own(const walk *k, size_t column, size_t columns, const double 
     c->factors = (char *)t + (c->stream ? (first_of(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
     c->pitch_of_tables = table_pitch(k, c, values);
     c->first = c->table ? place_in_line(k, column) : 0;
-    if ((c->first | values) * k->work->value % LINE == 0) c->dense = false; /* no line has an end of a row */
+    if (c->first == 0 && !c->stream) c->shares_lines = false; /* no lines are written, see worth_lines in elements.h */
     k->operation->make_factors(c);
 }
 
 /* By the tables among the nodes, which threads share: there only factors that are not extreme are used. Those of a
- * column stand at its place, or at another. */
+ * column stand at its place, and of the first ones once more after the last. */
 static void prepare_shared(const walk *k, size_t column, size_t columns, size_t place, bn_coefficients *c)
 {
     const double *const node = node_of(k->work, 0) + column;
@@ -146,8 +146,8 @@ static void prepare_shared(const walk *k, size_t column, size_t columns, size_t 
     c->pitch_of_tables = k->schedule->table_pitch;
     c->first = place - start + place_in_line(k, start);
     c->extreme = false;
-    c->repeat = 1;                  /* they hold the factors of one row, */
-    c->dense &= k->schedule->whole; /* and those of the first columns once more */
+    c->repeat = 1;                         /* they hold the factors of one row, */
+    c->shares_lines &= k->schedule->whole; /* and those of the first columns once more */
 }
 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
@@ -266,7 +266,7 @@ static void share_factors(const walk *k, size_t column, size_t columns, size_t p
     bn_coefficients c;
 
     prepare_shared(k, column, columns, place, &c);
-    c.dense = false;
+    c.shares_lines = false; /* what follows the last column is made apart */
     k->operation->make_factors(&c);
     if (c.extreme) atomic_store(k->extreme, true);
 }
@@ -419,9 +419,9 @@ void bn_describe_tile(const bn_work *w, size_t columns, size_t reads, bool dense
     c->columns = columns;
     c->run = c->pitch = run;
     c->table = bn_factor_a_value(&w->plan, w->value);
-    c->dense = c->table && dense && columns == w->plan.columns;
-    c->repeat = c->dense ? rows_side_by_side(w, values, reads) : 1;
-    c->dense &= c->repeat * values * w->value >= LINE; /* a line has the ends of one at most */
+    c->shares_lines = c->table && dense && columns == w->plan.columns;
+    c->repeat = c->shares_lines ? rows_side_by_side(w, values, reads) : 1;
+    c->shares_lines &= c->repeat * values * w->value >= LINE; /* a line has the ends of one at most */
 }
 
 void bn_keep_node(const bn_work *w, size_t column, size_t columns, double *a, double *b)
