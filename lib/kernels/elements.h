@@ -357,19 +357,22 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
 
 enum { ROWS_AT_ONCE = 4 };
 
-/* A cache line of each row, from value j on, which is value `place` of the tables; of one row, unless past the cache.
- * There all is read before anything is written: a load waits for a store before it whose address is a multiple of 4 KB
- * away, as if it were the same. And each line is written as a whole: where rows took turns with less, parts of lines
- * went to memory, and inference of 1225 x 2048 floats took 6 times as long with AVX2 (Xeon of family 6, model 106). */
+/* A cache line of each row, from value j on, which is value `place` of the tables. Past the cache all is read before
+ * anything is written: a load waits for a store before it whose address is a multiple of 4 KB away, as if it were the
+ * same. And each line is written as a whole: where rows took turns with less, parts of lines went to memory, and
+ * inference of 1225 x 2048 floats took 6 times as long with AVX2. Not so several rows in vectors of 16 bytes, for which
+ * there are not registers enough: bfloat16 takes 1.1 times as long by lines (Xeon of family 6, model 106). */
 BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t, size_t place, int how)
 {
     enum { GROUPS = LINE_VALUES / IN_GROUP };
     group g[GROUPS];
     inputs in[ROWS_AT_ONCE][GROUPS];
 
-    if (how != STREAM) {
-        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
-            put(a, factors_at(t, a.gradient, place + i, IN_GROUP), j + i, IN_GROUP, how);
+    if (how != STREAM || (BN_VECTOR_BYTES <= 16 && rows > 1)) {
+        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) {
+            const group here = factors_at(t, a.gradient, place + i, IN_GROUP);
+            for (size_t r = 0; r < rows; r++) put(moved_to(a, s, r, 0), here, j + i, IN_GROUP, how);
+        }
         return;
     }
     for (size_t i = 0; i < GROUPS; i++) {
