@@ -104,13 +104,14 @@ BN_INLINE void spread_factors(const bn_coefficients *c, int k, size_t place, siz
     const size_t run = c->run;
 
     for (size_t h = 0; h < BN_HALVES; h++) {
-        real *const to = run == 1 ? in_table(c, k, place + h) : table(c, k, h);
         if (run == 1) {
+            real *const to = in_table(c, k, place + h);
             for (size_t i = 0; i < in_half(n, h); i++) to[i] = made[i * BN_HALVES + h];
-            continue;
+        } else {
+            real *const to = table(c, k, h);
+            for (size_t i = 0; i < n; i++)
+                fill(to, in_half(place + i * run, h), in_half(place + (i + 1) * run, h), made[i]);
         }
-        for (size_t i = 0; i < n; i++)
-            fill(to, in_half(place + i * run, h), in_half(place + (i + 1) * run, h), made[i]);
     }
 }
 

@@ -14,7 +14,7 @@ static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
-/* Of so many bytes a value, a power of two. A division would cost as much as ten values do. */
+/* Of so many bytes a value, which is a power of two: no division. */
 static inline size_t values_in(size_t bytes, size_t value) { return bytes >> __builtin_ctzll(value); }
 
 /* How often so many bytes have to stand side by side, a power of two, to make whole cache lines. */
