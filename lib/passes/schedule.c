@@ -16,14 +16,19 @@ enum {
                                  has two threads, which take 0.6 to 0.7 of the time of one (the same) */
     FEW_ROWS = 4,             /* not worth a factor a value, see bn_factor_a_value */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
-    LAST_CACHE = 32 << 20,    /* bytes of the largest last cache that a few cores share */
-    OF_SOCKET = 24 << 20      /* that are counted on of larger ones, which dozens share, see beyond_cache */
+    LAST_CACHE = 32 << 20     /* bytes of the largest last cache that a few cores share */
 };
 
 _Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "there is room where three arrays are worth two threads");
 
 static bool is_of_socket(void) { return bn_last_level_cache() > LAST_CACHE; }
-static size_t last_cache(void) { return is_of_socket() ? OF_SOCKET : bn_last_level_cache(); }
+
+/* What is counted on of the last cache. Of one that dozens of cores share: 16 MB by one thread, 20 by two, 24 at most,
+ * see beyond_cache. */
+static size_t last_cache(size_t threads)
+{
+    return is_of_socket() ? least(12 + 4 * threads, 24) << 20 : bn_last_level_cache();
+}
 
 /* Bytes of a value as it is computed with. */
 static size_t computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
@@ -130,12 +135,14 @@ static size_t owners(const bn_plan *p, size_t value, size_t threads)
  * Where there is one trip, nothing was gained there (Zen 3). The 300 MB of a socket are not for one program: on 2
  * of its cores calls whose arrays have 34 to 160 MB take 0.46 to 0.8 of the time where they are not counted on, and 0.7
  * to 0.87 together with a reading of the output. From 16 MB on, x and y, calls by themselves take 0.6 to 0.65 of the
- * time there, with that reading 0.9 to 1.14; at 12 to 15 MB 0.72 to 0.97 and 1.2 to 1.35. The cores' own caches add
- * to the last one: an output of 17 MB stays in those of 16 cores, of 2 MB each, and reading it costs nothing (Xeon of
- * family 6, model 207). */
+ * time there, with that reading 0.9 to 1.14; at 12 to 15 MB 0.72 to 0.97 and 1.2 to 1.35 (Xeon of family 6, model 207).
+ * Of 48 MB: on 2 cores from 14 to 17 MB 0.56 to 0.94 and 0.76 to 1.03, at 8 to 13 MB 0.83 to 1.22 and 1.0 to 1.18; on
+ * one core from 10 to 15 MB 0.55 to 0.88 and 0.83 to 0.96, at 6 to 9 MB 0.82 to 1.0 and 0.95 to 1.16 (model 106). The
+ * cores' own caches add to the last one: an output of 17 MB stays in those of 16 cores, of 2 MB each, and reading it
+ * costs nothing (model 207). */
 static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
 {
-    const size_t cache = last_cache() + threads * bn_core_cache();
+    const size_t cache = last_cache(threads) + threads * bn_core_cache();
     return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (two_trips ? 9 : 10);
 }
 
@@ -166,7 +173,7 @@ static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads
 static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, size_t threads)
 {
     const size_t own = features_in_own_cache(p, value, reads), piece = divide_up(PIECE, p->run * value);
-    const size_t more = least(piece, last_cache() / 2 / threads / (feature_bytes(p, value, reads) + 1));
+    const size_t more = least(piece, last_cache(threads) / 2 / threads / (feature_bytes(p, value, reads) + 1));
     return larger(own, more);
 }
 
