@@ -180,8 +180,11 @@ typedef struct tables {
     size_t pitch;
 } tables;
 
-/* Unless elements are streamed, the pitch is known here, and one register does for all: inference of 1000 x 1000 takes
- * 0.8 of the time (Zen 3). */
+/* Rows as a whole, by tables that threads share: these have a pitch of their own. */
+BN_INLINE bool exceeds_strip(const bn_coefficients *c) { return width(c) * sizeof(real) > BN_STRIP_BYTES; }
+
+/* Unless elements are streamed or rows exceed a strip, the pitch is known here, and one register does for all:
+ * inference of 1000 x 1000 takes 0.8 of the time (Zen 3). */
 BN_INLINE tables tables_from(const bn_coefficients *c, bool any_pitch, size_t value)
 {
     const size_t pitch = any_pitch ? c->pitch_of_tables : BN_TABLE_BYTES / sizeof(real);
@@ -358,18 +361,19 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
 
 enum { ROWS_AT_ONCE = 4 };
 
-/* A cache line of each row, from value j on, which is value `place` of the tables. Past the cache all is read before
- * anything is written: a load waits for a store before it whose address is a multiple of 4 KB away, as if it were the
- * same. And each line is written as a whole: where rows took turns with less, parts of lines went to memory, and
- * inference of 1225 x 2048 floats took 6 times as long with AVX2. Not so several rows in vectors of 16 bytes, for which
- * there are not registers enough: bfloat16 takes 1.1 times as long by lines (Xeon of family 6, model 106). */
+/* A cache line of each row, from value j on, which is value `place` of the tables. Past the cache, or of several rows,
+ * all is read before anything is written: a load waits for a store before it whose address is a multiple of 4 KB away,
+ * as if it were the same. And each line is written as a whole: where rows took turns with less, parts of lines went to
+ * memory, and inference of 1225 x 2048 floats took 6 times as long with AVX2. Not so several rows in vectors of 16
+ * bytes, for which there are not registers enough: bfloat16 takes 1.1 times as long by lines (Xeon of family 6, model
+ * 106). */
 BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t, size_t place, int how)
 {
     enum { GROUPS = LINE_VALUES / IN_GROUP };
     group g[GROUPS];
     inputs in[ROWS_AT_ONCE][GROUPS];
 
-    if (how != STREAM || (BN_VECTOR_BYTES <= 16 && rows > 1)) {
+    if (rows == 1 ? how != STREAM : BN_VECTOR_BYTES <= 16) {
         for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) {
             const group here = factors_at(t, a.gradient, place + i, IN_GROUP);
             for (size_t r = 0; r < rows; r++) put(moved_to(a, s, r, 0), here, j + i, IN_GROUP, how);
@@ -378,26 +382,25 @@ BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t,
     }
     for (size_t i = 0; i < GROUPS; i++) {
         g[i] = factors_at(t, a.gradient, place + i * IN_GROUP, IN_GROUP);
-        for (size_t r = 0; r < rows; r++)
-            in[r][i] = inputs_at(moved_to(a, s, r, 0), j + i * IN_GROUP, IN_GROUP, STREAM);
+        for (size_t r = 0; r < rows; r++) in[r][i] = inputs_at(moved_to(a, s, r, 0), j + i * IN_GROUP, IN_GROUP, how);
     }
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < GROUPS; i++)
-            put_of(moved_to(a, s, r, 0), g[i], in[r][i], j + i * IN_GROUP, IN_GROUP, STREAM);
+            put_of(moved_to(a, s, r, 0), g[i], in[r][i], j + i * IN_GROUP, IN_GROUP, how);
 }
 
-/* Rows of values with a factor each, side by side: several past the cache only, and then their lines begin at the same
- * place of each. The first `heads` rows begin with a part of a line that is theirs alone, the last `tails` end with
- * one; any other line that two rows share is written with the one before. */
+/* Rows of values with a factor each, side by side: several only where their lines begin at the same place of each. The
+ * first `heads` rows begin with a part of a line that is theirs alone, the last `tails` end with one; any other line
+ * that two rows share is written with the one before. */
 BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, size_t heads,
                            size_t tails, later l, int how)
 {
     const size_t line = how > WHOLE ? to_line(a.out, values) : 0, odd = line % BN_HALVES;
-    const tables t = tables_from(c, how == STREAM, odd);
+    const tables t = tables_from(c, how > WHOLE, odd);
     size_t j = line;
 
     for (size_t r = 0; r < heads && line > 0; r++)
-        pass_few(tables_from(c, how == STREAM, 0), 0, moved_to(a, s, r, 0), 0, line);
+        pass_few(tables_from(c, how > WHOLE, 0), 0, moved_to(a, s, r, 0), 0, line);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         for (size_t r = 0; r < rows; r++) fetch_line(moved_to(a, s, r, 0), j, l);
         put_lines(a, s, rows, j, t, j - odd, how);
@@ -453,21 +456,23 @@ BN_INLINE size_t rows_to_line(size_t stride)
 }
 
 /* Several rows at a time share what is loaded of tables that do not stay in the first cache, and are read and written
- * in several pages at once: inference is 1.02 to 1.4 times as fast by four rows as by two, backward 1.0 to 1.2; with
- * rows of 4 KB or less nothing is gained, nor by eight (Xeon of family 6, model 106). Returns how many rows it took:
+ * in several pages at once: past the cache inference is 1.02 to 1.4 times as fast by four rows as by two, backward 1.0
+ * to 1.2; in cache, of 1280 to 3000 columns, 0.97 to 1.35 and 1.0 by four as by one. With rows of 4 KB or less nothing
+ * is gained, nor by eight (Xeon of family 6, model 106). Returns how many rows it took:
  * all, but for less than it takes for each place in a cache line to have its rows. */
-BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool shared)
+BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool shared, int cache,
+                               int how)
 {
     const size_t apart = rows_to_line(s.out), step = ROWS_AT_ONCE * apart, most = rows / step * step;
     const size_t next = apart == 1 ? ROWS_AT_ONCE : 1;
     const strides between = {apart * s.x, apart * s.dy, apart * s.out};
     const later l = {
-        .cache = SECOND, .x = lead_of(width(c), next * s.x, NEAR), .dy = lead_of(width(c), next * s.dy, NEAR)};
+        .cache = cache, .x = lead_of(width(c), next * s.x, NEAR), .dy = lead_of(width(c), next * s.dy, NEAR)};
 
     for (size_t i = 0; i < most; i += step)
         for (size_t r = i; r < i + apart; r++)
             pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, width(c), shared ? r == 0 : ROWS_AT_ONCE,
-                        shared ? r + step - apart + 1 == rows : ROWS_AT_ONCE, l, STREAM);
+                        shared ? r + step - apart + 1 == rows : ROWS_AT_ONCE, l, how);
     return most;
 }
 
@@ -499,9 +504,9 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .dy = lead_of(values, step * s.dy, NEAR),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool shared = how > WHOLE && c->shares_lines;
-    const bool together = how == STREAM && width(c) * sizeof(real) > BN_STRIP_BYTES;
+    const bool together = how > WHOLE && exceeds_strip(c);
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
-    size_t r = together ? pass_together(c, a, s, rows, shared) : 0;
+    size_t r = together ? pass_together(c, a, s, rows, shared, cache, how) : 0;
     bool goes_on = shared && r > 0; /* into what comes next, if that has a whole line's values */
 
     for (; r < rows; r += step) {
@@ -575,12 +580,13 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
         }
 }
 
-/* A vector across two lines takes two accesses. Where its first row begins within a line, but for short rows, the
- * output is written in whole lines then: 300 x 256 is 1.2 to 1.5 times as fast in the first caches, with vectors of 32
- * bytes 1.05 to 1.1, of 16 it would not be (Xeon of family 6, model 106). */
+/* Rows that exceed a strip are written in whole lines. So are others, but for short ones, where the output begins
+ * within a line: a vector across two takes two accesses, and 300 x 256 is 1.2 to 1.5 times as fast by lines in the
+ * first caches, with vectors of 32 bytes 1.05 to 1.1; of 16 it would not be (Xeon of family 6, model 106). */
 BN_INLINE bool worth_lines(const bn_coefficients *c)
 {
-    return IN_GROUP * sizeof(stored) > 16 && c->first > 0 && width(c) * c->repeat >= 8 * LINE_VALUES;
+    return exceeds_strip(c) ||
+           (IN_GROUP * sizeof(stored) > 16 && c->first > 0 && width(c) * c->repeat >= 8 * LINE_VALUES);
 }
 
 BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool pages, int how)
