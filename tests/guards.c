@@ -311,6 +311,10 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
         cache_pretend(1, pages);
         check_shape(slots, &d, false, longer());
     }
+    check_shape(slots, &d, true, longer()); /* by ordinary stores; and these in cache */
+    cache_pretend((size_t)16 << 20, false);
+    check_shape(slots, &d, false, longer());
+    CHECK(first || goes_by_whole_rows(&d), "%zu rows of %zu values are cut into strips in cache", rows, wide);
     cache_pretend(0, false);
     CHECK(now->streamed == before + shapes, "%lu of %lu shapes are streamed", now->streamed - before, shapes);
 }

@@ -156,8 +156,8 @@ static struct digests digests_of(const bnorm_desc *d, const struct input *input,
     return found;
 }
 
-/* Small caches: what stayed in them is streamed, rows wider than a strip are passed over as a whole, other strips are
- * cut, and pages are fetched several at once, or one by one. Inference takes whole rows only with a workspace. */
+/* Small caches: what stayed in them is streamed, other strips are cut, and pages are fetched several at once, or one by
+ * one. Rows wider than a strip are passed over as a whole, of inference only with a workspace. */
 static size_t check_caches(const bnorm_desc *d, const struct input *input, bool extreme)
 {
     static const struct variant variants[] = {

@@ -184,7 +184,8 @@ typedef struct tables {
 BN_INLINE bool exceeds_strip(const bn_coefficients *c) { return width(c) * sizeof(real) > BN_STRIP_BYTES; }
 
 /* Unless elements are streamed or rows exceed a strip, the pitch is known here, and one register does for all:
- * inference of 1000 x 1000 takes 0.8 of the time (Zen 3). */
+ * inference of 1000 x 1000 takes 0.8 of the time (Zen 3), of 300 x 256 by lines 0.93 with AVX2 (Xeon of family 6, model
+ * 106). */
 BN_INLINE tables tables_from(const bn_coefficients *c, bool any_pitch, size_t value)
 {
     const size_t pitch = any_pitch ? c->pitch_of_tables : BN_TABLE_BYTES / sizeof(real);
@@ -251,8 +252,9 @@ BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
     return gradient ? ((dy - f.of[MEAN_DY]) - d * f.of[SLOPE]) * f.of[SCALE] : d * f.of[SCALE] + f.of[SHIFT];
 }
 
-/* How a group is stored: a part of it; whole; whole, in the output's cache lines; these past the cache. */
-enum { PART, WHOLE, LINES, STREAM };
+/* How a group is stored: a part of it; whole; whole, in the output's cache lines; in those of rows that exceed a strip;
+ * in those past the cache. */
+enum { PART, WHOLE, LINES, ROWS, STREAM };
 
 /* A group of each array. */
 typedef struct inputs {
@@ -396,11 +398,11 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
                            size_t tails, later l, int how)
 {
     const size_t line = how > WHOLE ? to_line(a.out, values) : 0, odd = line % BN_HALVES;
-    const tables t = tables_from(c, how > WHOLE, odd);
+    const tables t = tables_from(c, how > LINES, odd);
     size_t j = line;
 
     for (size_t r = 0; r < heads && line > 0; r++)
-        pass_few(tables_from(c, how > WHOLE, 0), 0, moved_to(a, s, r, 0), 0, line);
+        pass_few(tables_from(c, how > LINES, 0), 0, moved_to(a, s, r, 0), 0, line);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         for (size_t r = 0; r < rows; r++) fetch_line(moved_to(a, s, r, 0), j, l);
         put_lines(a, s, rows, j, t, j - odd, how);
@@ -458,8 +460,8 @@ BN_INLINE size_t rows_to_line(size_t stride)
 /* Several rows at a time share what is loaded of tables that do not stay in the first cache, and are read and written
  * in several pages at once: past the cache inference is 1.02 to 1.4 times as fast by four rows as by two, backward 1.0
  * to 1.2; in cache, of 1280 to 3000 columns, 0.97 to 1.35 and 1.0 by four as by one. With rows of 4 KB or less nothing
- * is gained, nor by eight (Xeon of family 6, model 106). Returns how many rows it took:
- * all, but for less than it takes for each place in a cache line to have its rows. */
+ * is gained, nor by eight (Xeon of family 6, model 106). Returns how many rows it took: all, but for less than it takes
+ * for each place in a cache line to have its rows. */
 BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool shared, int cache,
                                int how)
 {
@@ -504,7 +506,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .dy = lead_of(values, step * s.dy, NEAR),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool shared = how > WHOLE && c->shares_lines;
-    const bool together = how > WHOLE && exceeds_strip(c);
+    const bool together = how > LINES && exceeds_strip(c);
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
     size_t r = together ? pass_together(c, a, s, rows, shared, cache, how) : 0;
     bool goes_on = shared && r > 0; /* into what comes next, if that has a whole line's values */
@@ -580,13 +582,12 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
         }
 }
 
-/* Rows that exceed a strip are written in whole lines. So are others, but for short ones, where the output begins
- * within a line: a vector across two takes two accesses, and 300 x 256 is 1.2 to 1.5 times as fast by lines in the
- * first caches, with vectors of 32 bytes 1.05 to 1.1; of 16 it would not be (Xeon of family 6, model 106). */
+/* A vector across two lines takes two accesses. Where its first row begins within a line, but for short rows, the
+ * output is written in whole lines then: 300 x 256 is 1.2 to 1.5 times as fast in the first caches, with vectors of 32
+ * bytes 1.05 to 1.1, of 16 it would not be (Xeon of family 6, model 106). */
 BN_INLINE bool worth_lines(const bn_coefficients *c)
 {
-    return exceeds_strip(c) ||
-           (IN_GROUP * sizeof(stored) > 16 && c->first > 0 && width(c) * c->repeat >= 8 * LINE_VALUES);
+    return IN_GROUP * sizeof(stored) > 16 && c->first > 0 && width(c) * c->repeat >= 8 * LINE_VALUES;
 }
 
 BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool pages, int how)
@@ -611,6 +612,8 @@ BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows
         else
             pass_how(c, a, s, rows, true, false, STREAM);
         bn_stream_fence();
+    } else if (c->table && exceeds_strip(c)) {
+        pass_table(c, a, s, rows, false, false, ROWS);
     } else if (c->far) {
         pass_how(c, a, s, rows, true, false, WHOLE);
     } else {

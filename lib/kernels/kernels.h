@@ -55,8 +55,8 @@ typedef struct bn_coefficients {
     const void *gamma, *beta;
     double values;          /* M */
     void *factors;          /* BN_TABLES tables as elements are computed, for the template's own use */
-    size_t pitch_of_tables; /* values from one to the next: BN_TABLE_BYTES' worth; with `stream`, any even
-                               number */
+    size_t pitch_of_tables; /* values from one to the next: BN_TABLE_BYTES' worth; with `stream`, or where the factors
+                               of a row exceed BN_STRIP_BYTES, any even number */
     size_t first;           /* place of the first value in the tables, such that the first whole cache line of the
                                output has its factors in whole lines too; 0 without `table` */
 } bn_coefficients;

@@ -136,7 +136,7 @@ static void make_own(const walk *k, size_t column, size_t columns, const double 
     c->factors = (char *)t + (c->stream ? (first_of(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
     c->pitch_of_tables = table_pitch(k, c, values);
     c->first = c->table ? place_in_line(k, column) : 0;
-    if (c->first == 0 && !c->stream) c->shares_lines = false; /* no lines are written, see worth_lines in elements.h */
+    if (c->first == 0 && !c->stream) c->shares_lines = false; /* within a strip, see worth_lines in elements.h */
     k->operation->make_factors(c);
 }
 
