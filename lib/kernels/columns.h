@@ -51,24 +51,20 @@ static void merge_sums(size_t columns, double n, double *restrict sum_dy, double
     }
 }
 
-/* Its sign bit is set where v is not in 2^-120..2^120, so that float is no good for it; the other bits mean nothing.
- * Bits of positive doubles are in their order, and those of all others above, so that one of the differences is
- * negative. Two comparisons would take as long as all else. */
-BN_INLINE uint64_t sign_if_outside(double v)
-{
-    return (bits_of(v) - ((uint64_t)(1023 - 120) << 52)) | (((uint64_t)(1023 + 120) << 52) - bits_of(v));
-}
-
-/* 1 / sqrt(v) of a v inside. Float's is off by 2.5 units of 2^-24 at most, so e by 2^-21.6, and what the series leaves,
- * 5/16 e^3, is nothing; of the roundings 2 units of 2^-53 are left. Root and quotient of doubles take 5 cycles a
- * feature, this 2 with AVX-512 and 3 with AVX2 (Xeon of family 6, model 207): of few values a feature the most. */
+/* 1 / sqrt(v) of a v in 2^-120..2^120. Float's is off by 2.5 units of 2^-24 at most, so e by 2^-21.6, and what
+ * the series leaves, 5/16 e^3, is nothing; of the roundings 2 units of 2^-53 are left. Root and quotient of doubles
+ * take 5 cycles a feature, this 2 with AVX-512 and 3 with AVX2 (Xeon of family 6, model 207): of few values a feature
+ * the most. */
 BN_INLINE double by_series(double v)
 {
     const double y = (double)(1 / sqrtf((float)v)), e = 1 - v * y * y;
     return y + y * e * (0.5 + 0.375 * e);
 }
 
-BN_INLINE double float_invstd(double v) { return v == 0 ? 0 : sign_if_outside(v) >> 63 ? 1 / sqrt(v) : by_series(v); }
+BN_INLINE double float_invstd(double v)
+{
+    return v == 0 ? 0 : sign_if_outside(v, 120) >> 63 ? 1 / sqrt(v) : by_series(v);
+}
 
 /* For double, product, sum, root and quotient are put right by what they are off, so that only the last rounding is
  * left. */
@@ -85,7 +81,7 @@ BN_INLINE double double_invstd(double m2, double n, double eps)
 BN_INLINE bool all_inside(size_t columns, double share, double eps, const double *m2)
 {
     uint64_t any = 0;
-    for (size_t j = 0; j < columns; j++) any |= sign_if_outside(m2[j] * share + eps);
+    for (size_t j = 0; j < columns; j++) any |= sign_if_outside(m2[j] * share + eps, 120);
     return any >> 63 == 0;
 }
 
@@ -119,8 +115,9 @@ static void running(size_t columns, double eps, const void *running_mean, const 
  * not, nor does a running statistic that has overflowed: it stays so. */
 BN_INLINE double moved(double old, double batch, double rate, double keep, double lost)
 {
-    const double more = sizeof(param) == sizeof(double) && isfinite(old) ? lost * old : 0;
-    return rate == 1 ? batch : keep * old + (rate * batch + more);
+    const double step = rate * batch;
+    const bool exact = sizeof(param) == sizeof(double) && isfinite(old);
+    return rate == 1 ? batch : keep * old + (exact ? step + lost * old : step);
 }
 
 static void update(size_t columns, double rate, double divisor, const double *restrict mean, const double *restrict m2,

@@ -42,15 +42,15 @@ BN_INLINE real *in_table(const bn_coefficients *c, int k, size_t place)
 BN_INLINE bool comfortable(double factor)
 {
     const double size = fabs(factor);
-    return sizeof(real) == sizeof(double) || !((size != 0) & ((size < 0x1p-100) | (size > 0x1p100)));
+    return !((size != 0) & ((size < 0x1p-100) | (size > 0x1p100)));
 }
 
-/* As an element is computed. A NaN becomes one whose lower bits are 0, as those of 16-bit elements are, so that the sum
- * which rounds to 16 bits cannot carry it beyond NaN. */
+/* As an element is computed. Of 16 bits a NaN becomes one whose lower bits are 0, as those of elements are, so that the
+ * sum which rounds to 16 bits cannot carry it beyond NaN. */
 BN_INLINE real narrowed(double v)
 {
     const real r = (real)v;
-    return r != r ? (real)NAN : r;
+    return sizeof(stored) == 2 && r != r ? (real)NAN : r;
 }
 
 BN_INLINE double gamma_of(const bn_coefficients *c, size_t f) { return c->gamma ? ((const param *)c->gamma)[f] : 1; }
@@ -65,12 +65,23 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 /* Values of a row that have their factors in the tables, or the same ones. */
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
+/* Asked where a factor is 0 too, as gamma may be of all features. */
+BN_INLINE bool all_comfortable(const bn_coefficients *c, bool gradient, size_t first, size_t n)
+{
+    int64_t all = -1; /* as wide as a double: the compiler makes vectors of this loop too */
+    for (size_t f = first; f < first + n; f++) {
+        all &= comfortable(scale_of(c, f)) ? -1 : 0;
+        if (gradient) all &= comfortable(slope_of(c, f)) ? -1 : 0;
+    }
+    return all != 0;
+}
+
 /* HIGH, LOW and SCALE of n features; `other` is SHIFT, or for a gradient SLOPE, with MEAN_DY. Returns whether all are
  * comfortable. In a loop that the compiler makes vectors of: of small batches features are as many as values. */
 BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_t n, real *restrict high,
                     real *restrict low, real *restrict scale, real *restrict other, real *restrict mean_dy)
 {
-    int64_t all = -1; /* as wide as a double */
+    uint64_t any = 0;
 
     for (size_t i = 0; i < n; i++) {
         const size_t f = first + i;
@@ -78,14 +89,14 @@ BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_
         high[i] = narrowed(c->mean[f]);
         low[i] = narrowed(c->mean[f] - (double)high[i]);
         scale[i] = narrowed(s);
-        all &= comfortable(s) ? -1 : 0;
+        any |= sign_if_outside(fabs(s), 100);
         if (!gradient) continue;
         other[i] = narrowed(slope_of(c, f));
         mean_dy[i] = narrowed(mean_dy_of(c, f));
-        all &= comfortable(slope_of(c, f)) ? -1 : 0;
+        any |= sign_if_outside(fabs(slope_of(c, f)), 100);
     }
     for (size_t i = 0; !gradient && i < n; i++) other[i] = narrowed(beta_of(c, first + i));
-    return all != 0;
+    return sizeof(real) == sizeof(double) || any >> 63 == 0 || all_comfortable(c, gradient, first, n);
 }
 
 /* A vector of one value. A sum with 0 would make 0 of -0. */

@@ -7,6 +7,14 @@ BN_INLINE uint64_t bits_of(double a)
     return bits;
 }
 
+/* Its sign bit is set where v is not in 2^-power..2^power; the other bits mean nothing. Bits of positive doubles are in
+ * their order, and those of all others above, so that one of the differences is negative. Two comparisons would take as
+ * long as an inverse root. */
+BN_INLINE uint64_t sign_if_outside(double v, int power)
+{
+    return (bits_of(v) - ((uint64_t)(1023 - power) << 52)) | (((uint64_t)(1023 + power) << 52) - bits_of(v));
+}
+
 /* The upper 26 bits of a number: the product of two such, or of one and a lower part, is exact. */
 BN_INLINE double upper(double a)
 {

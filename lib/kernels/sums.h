@@ -532,10 +532,11 @@ BN_INLINE const double *pivot_of(const bn_tile *t, const double *mean, double *r
     return room;
 }
 
-/* A column cancels where the square of its mean exceeds its variance by this factor, or where they cannot be compared.
- * It leaves m2 a relative error of 64 * 2^(10 - 53) = 2^-37 at worst (squares are added one by one); the promise for
- * invstd of float is 2^-30. */
-static const double cancels = 0x1p10;
+/* A column of n values, 1 / n is `share`, cancels where n times the square of its mean exceeds its m2 by this factor,
+ * or where they cannot be compared. Squares are added one by one, 64 times at most, so that it leaves m2 a relative
+ * error of (64 + 3) * 2^(10 - 53), or of (n + 3) / n * 2^(16 - 53), which is below 2^-35; the promise for invstd of
+ * float is 2^-30. Of two normal values one column in 290 cancels so, by 2^10 one in 50: then each group has one. */
+BN_INLINE double cancels(double share) { return share > 0x1p-6 ? share * 0x1p16 : 0x1p10; }
 
 BN_INLINE bool any_cancelled(const double *m2, size_t columns)
 {
@@ -585,16 +586,19 @@ static void sum_again(const bn_tile *t, const stored *x, size_t stride, const do
 static void moments(const bn_tile *t, const void *px, size_t stride, double *mean, double *m2)
 {
     const stored *const x = px;
-    const double share = 1 / (double)(t->rows * t->run);
+    const double share = 1 / (double)(t->rows * t->run), most = cancels(share);
     _Alignas(64) double s[ROOM], q[ROOM];
+    int64_t all = -1; /* as wide as a double */
 
     add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){x, x, stride, stride}, mean, s, q); /* no pivot is read */
     for (size_t j = 0; j < t->columns; j++) {
         const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
+        const bool good = BN_EXACT_SQUARES && square <= most * rest;
         mean[j] = about;
-        m2[j] = BN_EXACT_SQUARES && square <= cancels * rest ? rest : -1;
+        m2[j] = good ? rest : -1;
+        all &= good ? -1 : 0;
     }
-    if (!any_cancelled(m2, t->columns)) return; /* as a rule; by groups few images took 1.05 to 1.1 times as long */
+    if (all) return; /* as a rule; by groups few images took 1.05 to 1.1 times as long */
     const size_t group = !BN_EXACT_SQUARES ? t->columns : in_columns(t) ? BN_GROUP / t->run : 1;
     for (size_t j = 0; j < t->columns; j += group) {
         bn_tile some = *t;
@@ -604,12 +608,20 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
     }
 }
 
+/* Where vectors that begin there lie in one cache line each. */
+BN_INLINE bool is_whole(const double *p) { return (uintptr_t)p % sizeof(vd) == 0; }
+
+/* Of columns in whole vectors the sums are made where they belong: 2 x 3000 and 4 x 1024 are 1.05 times as fast (Xeon
+ * of family 6, model 106). */
 static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
                           const double *mean, double *sum_dy, double *sum_dy_d)
 {
     _Alignas(64) double s[ROOM], q[ROOM], room[ROOM + VD];
+    const bool in_place = t->lanes * t->run == 1 && t->columns % VD == 0 && is_whole(sum_dy) && is_whole(sum_dy_d);
 
-    add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, pivot_of(t, mean, room), s, q);
+    add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, pivot_of(t, mean, room), in_place ? sum_dy : s,
+             in_place ? sum_dy_d : q);
+    if (in_place) return;
     memcpy(sum_dy, s, t->columns * sizeof *s);
     memcpy(sum_dy_d, q, t->columns * sizeof *q);
 }

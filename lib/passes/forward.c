@@ -19,7 +19,7 @@ static void finish_training(const bn_work *w, size_t column, size_t columns, dou
                            bn_from_column(b->running_mean, column, w->param),
                            bn_from_column(b->running_var, column, w->param));
     w->kernels->invstd(columns, values, w->desc.eps, m2);
-    if (b->mean) {
+    if (b->mean && mean != b->mean + column) {
         memcpy(b->mean + column, mean, columns * sizeof *mean);
         memcpy(b->invstd + column, m2, columns * sizeof *m2);
     }
@@ -70,7 +70,9 @@ void bn_pass_training(const bn_work *w)
                                    .prepare = prepare,
                                    .make_factors = w->kernels->normalise_factors,
                                    .elements = normalise,
-                                   .out = w->buffers->y};
+                                   .out = w->buffers->y,
+                                   .keep_a = w->buffers->mean,
+                                   .keep_b = w->buffers->invstd};
     forward(w, &training);
 }
 

@@ -52,7 +52,8 @@ typedef struct bn_operation {
     /* The element pass over a block, or over several where their rows are whole. NULL where nothing is to be written.
      */
     void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c);
-    const void *out; /* the array that these write */
+    const void *out;         /* the array that these write */
+    double *keep_a, *keep_b; /* where finish leaves a and b, one a column, or NULL; they may be made there */
 } bn_operation;
 
 /* reads: how many arrays of the size of x are read. in_place: what is written was read. */
