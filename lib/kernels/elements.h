@@ -374,17 +374,29 @@ BN_INLINE elements moved_to(elements a, strides s, size_t row, size_t place)
 
 enum { ROWS_AT_ONCE = 4 };
 
-/* A cache line of each row, from value j on, which is value `place` of the tables. Past the cache, or of several rows,
- * all is read before anything is written: a load waits for a store before it whose address is a multiple of 4 KB away,
- * as if it were the same. And each line is written as a whole: where rows took turns with less, parts of lines went to
- * memory, and inference of 1225 x 2048 floats took 6 times as long with AVX2. Not so several rows in vectors of 16
- * bytes, for which there are not registers enough: bfloat16 takes 1.1 times as long by lines (Xeon of family 6, model
- * 106). */
+/* A cache line of each input. */
+enum { GROUPS_OF_LINE = LINE_VALUES / IN_GROUP };
+
+typedef struct line {
+    inputs of[GROUPS_OF_LINE];
+} line;
+
+BN_INLINE line line_at(elements a, size_t j)
+{
+    line l;
+    for (size_t i = 0; i < GROUPS_OF_LINE; i++) l.of[i] = inputs_at(a, j + i * IN_GROUP, IN_GROUP, WHOLE);
+    return l;
+}
+
+/* A cache line of each row, from value j on, which is value `place` of the tables. Of several rows all is read before
+ * anything is written, see take_line. And each line is written as a whole: where rows took turns with less, parts of
+ * lines went to memory, and inference of 1225 x 2048 floats took 6 times as long with AVX2. Not so several rows in
+ * vectors of 16 bytes, for which there are not registers enough: bfloat16 takes 1.1 times as long by lines (Xeon of
+ * family 6, model 106). */
 BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t, size_t place, int how)
 {
-    enum { GROUPS = LINE_VALUES / IN_GROUP };
-    group g[GROUPS];
-    inputs in[ROWS_AT_ONCE][GROUPS];
+    group g[GROUPS_OF_LINE];
+    line in[ROWS_AT_ONCE];
 
     if (rows == 1 ? how != STREAM : BN_VECTOR_BYTES <= 16) {
         for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) {
@@ -393,13 +405,45 @@ BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t,
         }
         return;
     }
-    for (size_t i = 0; i < GROUPS; i++) {
+    for (size_t i = 0; i < GROUPS_OF_LINE; i++) {
         g[i] = factors_at(t, a.gradient, place + i * IN_GROUP, IN_GROUP);
-        for (size_t r = 0; r < rows; r++) in[r][i] = inputs_at(moved_to(a, s, r, 0), j + i * IN_GROUP, IN_GROUP, how);
+        for (size_t r = 0; r < rows; r++)
+            in[r].of[i] = inputs_at(moved_to(a, s, r, 0), j + i * IN_GROUP, IN_GROUP, how);
     }
     for (size_t r = 0; r < rows; r++)
-        for (size_t i = 0; i < GROUPS; i++)
-            put_of(moved_to(a, s, r, 0), g[i], in[r][i], j + i * IN_GROUP, IN_GROUP, how);
+        for (size_t i = 0; i < GROUPS_OF_LINE; i++)
+            put_of(moved_to(a, s, r, 0), g[i], in[r].of[i], j + i * IN_GROUP, IN_GROUP, how);
+}
+
+/* Past the cache a line is read before the one before it is written. A load waits for a store before it whose address
+ * is a multiple of 4 KB away, as if it were the same: where the output began 16 to 64 bytes later in its page than an
+ * input, as it does where malloc has put it behind, calls took up to twice the time (Xeon of family 6, model 106).
+ * Takes the line at j, and reads the one after it, if there is one before `end`. */
+BN_INLINE line take_line(line *ahead, elements a, size_t j, size_t end)
+{
+    const line here = *ahead;
+    if (j + 2 * LINE_VALUES <= end) *ahead = line_at(a, j + LINE_VALUES);
+    return here;
+}
+
+BN_INLINE line first_line(elements a, size_t j, size_t end)
+{
+    const line none = {0};
+    return j + LINE_VALUES <= end ? line_at(a, j) : none;
+}
+
+/* The lines of one row from value j on; returns where the last ends. */
+BN_INLINE size_t stream_lines(elements a, size_t j, size_t values, tables t, size_t odd, later l)
+{
+    line ahead = first_line(a, j, values);
+
+    for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
+        fetch_line(a, j, l);
+        const line in = take_line(&ahead, a, j, values);
+        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+            put_of(a, factors_at(t, a.gradient, j - odd + i, IN_GROUP), in.of[i / IN_GROUP], j + i, IN_GROUP, STREAM);
+    }
+    return j;
 }
 
 /* Rows of values with a factor each, side by side: several only where their lines begin at the same place of each. The
@@ -408,12 +452,13 @@ BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t,
 BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, size_t heads,
                            size_t tails, later l, int how)
 {
-    const size_t line = how > WHOLE ? to_line(a.out, values) : 0, odd = line % BN_HALVES;
+    const size_t before = how > WHOLE ? to_line(a.out, values) : 0, odd = before % BN_HALVES;
     const tables t = tables_from(c, how > LINES, odd);
-    size_t j = line;
+    size_t j = before;
 
-    for (size_t r = 0; r < heads && line > 0; r++)
-        pass_few(tables_from(c, how > LINES, 0), 0, moved_to(a, s, r, 0), 0, line);
+    for (size_t r = 0; r < heads && before > 0; r++)
+        pass_few(tables_from(c, how > LINES, 0), 0, moved_to(a, s, r, 0), 0, before);
+    if (rows == 1 && how == STREAM) j = stream_lines(a, j, values, t, odd, l);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         for (size_t r = 0; r < rows; r++) fetch_line(moved_to(a, s, r, 0), j, l);
         put_lines(a, s, rows, j, t, j - odd, how);
@@ -433,11 +478,13 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
  * no line holds parts of three. */
 BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later l, int how)
 {
-    const size_t line = how == STREAM ? to_line(a.out, runs * c->run) : 0;
+    const bool stream = how == STREAM;
+    const size_t values = runs * c->run, before = stream ? to_line(a.out, values) : 0;
     factors here = factors_of(c, a.gradient, first);
-    size_t j = line;
+    size_t j = before;
+    line ahead = first_line(a, j, stream ? values : 0);
 
-    pass_few_of(here, a, 0, line);
+    pass_few_of(here, a, 0, before);
     for (size_t f = 0; f < runs; f++) {
         const size_t end = (f + 1) * c->run;
         const bool last = f + 1 == runs;
@@ -445,14 +492,18 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
             fetch_line(a, j, l);
-            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) put(a, all_of(here), j + i, IN_GROUP, how);
+            const line in = stream ? take_line(&ahead, a, j, values) : line_at(a, j);
+            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+                put_of(a, all_of(here), in.of[i / IN_GROUP], j + i, IN_GROUP, how);
         }
         if (last) {
             pass_few_of(here, a, j, end);
         } else if (j < end) {
             fetch_line(a, j, l);
-            for (size_t stop = j + LINE_VALUES; j < stop; j += IN_GROUP)
-                put(a, factors_across(here, next, a.gradient, (ptrdiff_t)end - (ptrdiff_t)j), j, IN_GROUP, how);
+            const line in = stream ? take_line(&ahead, a, j, values) : line_at(a, j);
+            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP, j += IN_GROUP)
+                put_of(a, factors_across(here, next, a.gradient, (ptrdiff_t)end - (ptrdiff_t)j), in.of[i / IN_GROUP], j,
+                       IN_GROUP, how);
         }
         here = next;
     }
