@@ -1,8 +1,8 @@
 /* The door: every argument is checked here, once, and nothing is written before all of it is in order. */
 #include "bnorm/bnorm.h"
 #include "check.h"
+#include "integers.h"
 #include "isa/select.h"
-#include "plan/integers.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* What the doors share: checks of a description, and what a call works with. */
 #include "check.h"
+#include "integers.h"
 #include "isa/select.h"
-#include "plan/integers.h"
 
 #include <math.h>
 

@@ -131,7 +131,7 @@ BN_INLINE void spread_factors(const bn_coefficients *c, int k, size_t place, siz
 BN_INLINE void repeat_made(real *const *made, bool gradient, size_t done, size_t all)
 {
     for (size_t more; done < all; done += more) {
-        more = done < all - done ? done : all - done;
+        more = least(done, all - done);
         for (int k = 0; k < FACTORS_OF(gradient); k++) memcpy(made[k] + done, made[k], more * sizeof(real));
     }
 }
@@ -140,7 +140,7 @@ BN_INLINE void repeat_made(real *const *made, bool gradient, size_t done, size_t
 BN_INLINE void repeat_tables(const bn_coefficients *c, bool gradient, size_t done, size_t all)
 {
     for (size_t more; done < all; done += more) {
-        more = done < all - done ? done : all - done;
+        more = least(done, all - done);
         for (int k = 0; k < FACTORS_OF(gradient); k++)
             for (size_t h = 0; h < BN_HALVES; h++)
                 memcpy(in_table(c, k, c->first + done + h), in_table(c, k, c->first + h),
@@ -161,10 +161,10 @@ BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
     for (int k = 0; k < FACTORS; k++) to[k] = in_place ? table(c, k, 0) + c->first : made[k];
     c->extreme = false;
     for (size_t f = 0, n; f < c->columns; f += n) {
-        n = c->columns - f < most ? c->columns - f : most;
+        n = least(c->columns - f, most);
         if (!make(c, gradient, f, n, to[HIGH], to[LOW], to[SCALE], to[SLOPE], to[MEAN_DY])) c->extreme = true;
         if (in_place) continue;
-        if (n == c->columns) rows = SOME / n < c->repeat ? SOME / n : c->repeat;
+        if (n == c->columns) rows = least(SOME / n, c->repeat);
         repeat_made(to, gradient, n, n * rows);
         for (int k = 0; k < FACTORS_OF(gradient); k++) spread_factors(c, k, c->first + f * c->run, n * rows, made[k]);
     }
@@ -317,13 +317,12 @@ BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
 
 /* ---- a row ---- */
 
-_Static_assert(2 * (int)LINE_BYTES <= (int)BN_TABLE_RUN, "of runs above half of it a line has two features at most");
+_Static_assert(2 * (int)LINE <= (int)BN_TABLE_RUN, "of runs above half of it a line has two features at most");
 
 /* Values before the first whole cache line: a streaming store wants it so. */
 BN_INLINE size_t to_line(const stored *p, size_t values)
 {
-    const size_t before = (size_t)(-(uintptr_t)p % LINE_BYTES) / sizeof(stored);
-    return before < values ? before : values;
+    return least((size_t)(-(uintptr_t)p % LINE) / sizeof(stored), values);
 }
 
 BN_INLINE void fetch_line(elements a, size_t j, later l)
@@ -333,8 +332,8 @@ BN_INLINE void fetch_line(elements a, size_t j, later l)
         if (a.gradient) fetch_by_pages((uintptr_t)(a.dy + j));
         return;
     }
-    fetch(l.cache, ahead_of(a.x, l.x, j), LINE_BYTES);
-    if (a.gradient) fetch(l.cache, ahead_of(a.dy, l.dy, j), LINE_BYTES);
+    fetch(l.cache, ahead_of(a.x, l.x, j), LINE);
+    if (a.gradient) fetch(l.cache, ahead_of(a.dy, l.dy, j), LINE);
 }
 
 /* Values [from, to), which are not whole cache lines; the tables begin with value `start`. Whole groups and the part
@@ -511,14 +510,6 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 
 /* ---- a tile ---- */
 
-/* How many rows further on one begins at the same place of a cache line. */
-BN_INLINE size_t rows_to_line(size_t stride)
-{
-    size_t rows = 1;
-    while (rows * stride % LINE_VALUES != 0) rows *= 2;
-    return rows;
-}
-
 /* Several rows at a time share what is loaded of tables that do not stay in the first cache, and are read and written
  * in several pages at once: past the cache inference is 1.02 to 1.4 times as fast by four rows as by two, backward 1.0
  * to 1.2; in cache, of 1280 to 3000 columns, 0.97 to 1.35 and 1.0 by four as by one. With rows of 4 KB or less nothing
@@ -527,7 +518,7 @@ BN_INLINE size_t rows_to_line(size_t stride)
 BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool shared, int cache,
                                int how)
 {
-    const size_t apart = rows_to_line(s.out), step = ROWS_AT_ONCE * apart, most = rows / step * step;
+    const size_t apart = times_to_line(s.out * sizeof *a.out), step = ROWS_AT_ONCE * apart, most = rows / step * step;
     const size_t next = apart == 1 ? ROWS_AT_ONCE : 1;
     const strides between = {apart * s.x, apart * s.dy, apart * s.out};
     const later l = {
@@ -544,7 +535,7 @@ BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, 
  * cache by, and all stores after them would wait for them. */
 BN_INLINE bool has_edges(const stored *out, size_t next, size_t n)
 {
-    return ((uintptr_t)out | next * sizeof *out | n * sizeof *out) % LINE_BYTES != 0;
+    return ((uintptr_t)out | next * sizeof *out | n * sizeof *out) % LINE != 0;
 }
 
 /* Such lines of n values `ahead` of `out`. Asked for one row before, images of 7 x 7 and 16 bits are 1.01 to 1.08 times
@@ -552,8 +543,8 @@ BN_INLINE bool has_edges(const stored *out, size_t next, size_t n)
 BN_INLINE void fetch_edges(const stored *out, size_t ahead, size_t n)
 {
     const uintptr_t start = beyond(out, ahead), end = beyond(out, ahead + n);
-    if (start % LINE_BYTES != 0) __builtin_prefetch((const void *)start, 1, 3);
-    if (end % LINE_BYTES != 0) __builtin_prefetch((const void *)end, 1, 3);
+    if (start % LINE != 0) __builtin_prefetch((const void *)start, 1, 3);
+    if (end % LINE != 0) __builtin_prefetch((const void *)end, 1, 3);
 }
 
 /* Within the last cache the hardware does well enough: without ours inference of 1000 x 1000 is 1.25 times as fast
@@ -574,7 +565,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
     bool goes_on = shared && r > 0; /* into what comes next, if that has a whole line's values */
 
     for (; r < rows; r += step) {
-        const size_t left = (rows - r) * width(c), here = left < values ? left : values;
+        const size_t left = (rows - r) * width(c), here = least(left, values);
         const bool begins = !goes_on;
         if (edges) fetch_edges(a.out, (r + step) * s.out, values);
         goes_on = shared && left - here >= LINE_VALUES;
@@ -629,7 +620,7 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
 {
     for (size_t first = 0; first < (c->table ? 1 : c->columns); first++)
         for (size_t j = 0; j < width(c); j += IN_GROUP) {
-            const size_t left = width(c) - j, n = left < IN_GROUP ? left : IN_GROUP;
+            const size_t n = least(width(c) - j, IN_GROUP);
             const group g = c->table ? factors_at(tables_from(c, true, j), a.gradient, 0, n)
                                      : all_of(factors_of(c, a.gradient, first));
             bool plain = true;

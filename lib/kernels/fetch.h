@@ -1,8 +1,6 @@
-/* Template: what to fetch ahead while rows, or runs, are read. Wants a dtype header. */
+/* Template: what to fetch ahead while rows, or runs, are read. Wants a dtype header and integers.h. */
 
 enum {
-    LINE_BYTES = 64,
-    PAGE_BYTES = 4096,
     AHEAD = 6144,       /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
                            to fetch ahead is more */
     NEAR = 1536,        /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
@@ -22,14 +20,14 @@ BN_INLINE bool is_wide(size_t values) { return values * sizeof(real) >= WIDE_ROW
 BN_INLINE bool is_long(size_t values) { return values * sizeof(stored) >= LONG_ROW; }
 BN_INLINE bool is_fetched(size_t run) { return run * sizeof(stored) >= FETCHED_RUN; }
 
-enum { LINE_VALUES = LINE_BYTES / sizeof(stored) };
+enum { LINE_VALUES = LINE / sizeof(stored) };
 
 enum { NOWHERE, FIRST, SECOND }; /* the cache to fetch into */
 
 /* Asks for the cache lines of [p, p + bytes). The address need not exist. */
 BN_INLINE void fetch(int cache, uintptr_t p, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i += LINE_BYTES) {
+    for (size_t i = 0; i < bytes; i += LINE) {
         if (cache == FIRST) __builtin_prefetch((const void *)(p + i), 0, 3);
         if (cache == SECOND) __builtin_prefetch((const void *)(p + i), 0, 2);
     }
@@ -45,10 +43,10 @@ enum { PAGES_TOGETHER = 4, HAS_PAGES = BN_VECTOR_BYTES > 16 }; /* with vectors s
  * page. */
 BN_INLINE void fetch_by_pages(uintptr_t here)
 {
-    const uintptr_t most = PAGES_TOGETHER * PAGE_BYTES, place = here % most;
-    if (here / LINE_BYTES % PAGES_TOGETHER != 0) return;
+    const uintptr_t most = PAGES_TOGETHER * PAGE, place = here % most;
+    if (here / LINE % PAGES_TOGETHER != 0) return;
     for (size_t i = 0; i < PAGES_TOGETHER; i++)
-        fetch(SECOND, here - place + most + i * PAGE_BYTES + place / PAGES_TOGETHER, LINE_BYTES);
+        fetch(SECOND, here - place + most + i * PAGE + place / PAGES_TOGETHER, LINE);
 }
 
 /* How many rows ahead the one to fetch is. */
@@ -62,7 +60,7 @@ BN_INLINE size_t rows_ahead(size_t stride, size_t least)
 BN_INLINE size_t rows_to_page(size_t stride)
 {
     size_t rows = 1;
-    while (2 * rows * stride * sizeof(stored) <= PAGE_BYTES && rows < 16) rows *= 2;
+    while (2 * rows * stride * sizeof(stored) <= PAGE && rows < 16) rows *= 2;
     return rows;
 }
 

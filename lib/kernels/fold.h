@@ -1,6 +1,6 @@
 /* Template: folding. Two sums, s and q, are taken of lanes or of the values of runs; here they become one of each
  * feature. `kept`: q is what additions to s lose. Lanes fold in halves, the second onto the first. Wants a vector
- * header and rounding.h. */
+ * header, integers.h and rounding.h. */
 
 enum { ACROSS = BN_LANES / VD }; /* vectors of lanes */
 
@@ -39,7 +39,7 @@ BN_INLINE void fold_lanes(bool kept, double *s, double *q)
 }
 
 /* Of a run of n values those from i on, as many as there are for a vector. */
-BN_INLINE vd some_of(const double *run, size_t i, size_t n) { return vd_load_some(run + i, n - i < VD ? n - i : VD); }
+BN_INLINE vd some_of(const double *run, size_t i, size_t n) { return vd_load_some(run + i, least(n - i, VD)); }
 
 /* A run of n values, of which every BN_LANES-th is of one lane. Those of a lane in pairs, then the second half of the
  * lanes onto the first until they are a vector. How often a 0 is added depends on the vector's width: that shows in no
@@ -86,7 +86,7 @@ BN_INLINE void fold_all_runs(bool kept, size_t runs, size_t n, const double *s, 
                              double *to_q)
 {
     for (size_t c = 0; c < runs; c += VD) {
-        const size_t some = runs - c < VD ? runs - c : VD;
+        const size_t some = least(runs - c, VD);
         vd some_s[VD], some_q[VD];
         for (size_t i = 0; i < some; i++) fold_run(kept, n, s + (c + i) * n, q + (c + i) * n, some_s + i, some_q + i);
         for (size_t i = some; i < VD; i++) some_s[i] = some_q[i] = vd_zero();

@@ -172,7 +172,7 @@ BN_INLINE void hide_origin(int what, source *a)
 
 /* By pages, each of TOGETHER rows that are fetched during a group is of another page. Steps take turns, so that a line
  * is asked for once. */
-enum { STEPS_OF_LINE = LINE_BYTES / (AT_ONCE * sizeof(stored)) };
+enum { STEPS_OF_LINE = LINE / (AT_ONCE * sizeof(stored)) };
 _Static_assert((int)PAGES_TOGETHER == (int)TOGETHER && (!HAS_PAGES || (int)STEPS_OF_LINE <= (int)TOGETHER),
                "a row of each");
 
@@ -202,7 +202,7 @@ BN_INLINE void fetch_share(int cache, uintptr_t first, size_t apart, size_t j)
 {
     enum { LINES = TOGETHER / STEPS_OF_LINE };
     for (size_t i = j / AT_ONCE % STEPS_OF_LINE * LINES, end = i + LINES; i < end; i++)
-        fetch(cache, first + i * apart + j * sizeof(stored), LINE_BYTES);
+        fetch(cache, first + i * apart + j * sizeof(stored), LINE);
 }
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
@@ -289,7 +289,7 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
     stored packed_x[TOGETHER * BN_LANES_MOST], packed_dy[TOGETHER * BN_LANES_MOST];
 
     for (size_t r = 0; r < rows;) {
-        const size_t full = (rows - r) / lanes, take = dense || full < TOGETHER ? full : TOGETHER;
+        const size_t full = (rows - r) / lanes, take = dense ? full : least(full, TOGETHER);
         const size_t here = take > 0 ? take * lanes : rows - r;
         source from = moved_by(a, r, 0);
         if (!dense) {
@@ -331,7 +331,7 @@ BN_INLINE void spread(const double *of_features, const bn_tile *t, double *p)
 
 BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
-    const size_t columns = t->columns * t->run, room = (t->lanes * columns + VD - 1) / VD * VD;
+    const size_t columns = t->columns * t->run, room = round_up(t->lanes * columns, VD);
 
     memset(s, 0, room * sizeof *s);
     memset(q, 0, room * sizeof *q);
@@ -391,7 +391,7 @@ BN_INLINE void add_rest(int what, source a, size_t left, vd pivot, vd *s, vd *q)
         const size_t values = left - k * VD, before = (values - 1) / BN_LANES, last = values - before * BN_LANES;
         BN_UNROLL
         for (size_t n = 1; n <= TOGETHER; n++)
-            if (n == before + 1) add_lane(what, moved_by(a, 0, k * VD), n, last < VD ? last : VD, pivot, s + k, q + k);
+            if (n == before + 1) add_lane(what, moved_by(a, 0, k * VD), n, least(last, VD), pivot, s + k, q + k);
     }
 }
 
@@ -453,7 +453,7 @@ BN_INLINE size_t next_run(const bn_tile *t, size_t stride)
 BN_INLINE void add_runs(int what, bool pages, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
     enum { PART = STEPS_TOGETHER * BN_STEP };
-    const size_t rows_together = t->run < PART ? STEPS_TOGETHER / ((t->run + BN_STEP - 1) / BN_STEP) : 1;
+    const size_t rows_together = t->run < PART ? STEPS_TOGETHER / divide_up(t->run, BN_STEP) : 1;
     const bool whole = t->run == t->pitch; /* runs follow each other in a row */
     const size_t values = whole ? t->columns * t->run : t->run;
     const bool fetched = is_fetched(t->run), by_row = pages && fetched && (whole || t->columns == 1);
@@ -473,12 +473,12 @@ BN_INLINE void add_runs(int what, bool pages, const bn_tile *t, source a, const 
 
     for (size_t k = 0; k < ACROSS; k++) part_s[k] = part_q[k] = vd_zero();
     for (size_t r = 0, end; r < t->rows; r = end) {
-        end = r + rows_together < t->rows ? r + rows_together : t->rows;
+        end = least(r + rows_together, t->rows);
         for (size_t c = 0; c < t->columns; c++) {
             const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
             const size_t before = whole ? 0 : c * t->pitch, first = whole ? c * t->run : 0; /* that the leads count */
             for (size_t from = 0; from < t->run; from += PART) {
-                const size_t to = from + PART < t->run ? from + PART : t->run;
+                const size_t to = least(from + PART, t->run);
                 for (size_t i = r; i < end; i++)
                     add_run(what, moved_by(a, i, before), first + from, first + to, l, p, part_s, part_q);
                 hand_over(what, r == 0 && from == 0, part_s, part_q, lanes_s + c * BN_LANES, lanes_q + c * BN_LANES);
@@ -602,7 +602,7 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
     const size_t group = !BN_EXACT_SQUARES ? t->columns : in_columns(t) ? BN_GROUP / t->run : 1;
     for (size_t j = 0; j < t->columns; j += group) {
         bn_tile some = *t;
-        some.columns = t->columns - j < group ? t->columns - j : group;
+        some.columns = least(t->columns - j, group);
         if (any_cancelled(m2 + j, some.columns))
             sum_again(&some, x + j * t->pitch, stride, s + j, q + j, mean + j, m2 + j);
     }

@@ -1,7 +1,7 @@
 #include "passes/schedule.h"
+#include "integers.h"
 #include "isa/cache.h"
 #include "parallel/parallel.h"
-#include "plan/integers.h"
 
 enum {
     RESIDENT_ROWS = 512,      /* more leave strips so narrow that they are read at the pace of single lines */

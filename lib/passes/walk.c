@@ -1,6 +1,6 @@
 #include "passes/passes.h"
+#include "integers.h"
 #include "parallel/parallel.h"
-#include "plan/integers.h"
 
 #include <stdatomic.h>
 

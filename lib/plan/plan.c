@@ -1,6 +1,6 @@
 #include "plan/plan.h"
+#include "integers.h"
 #include "kernels/kernels.h" /* how runs are summed */
-#include "plan/integers.h"
 
 static size_t at_least_power_of_two(size_t n)
 {

@@ -1,7 +1,7 @@
 #include "split/sums.h"
 #include "check.h"
+#include "integers.h"
 #include "parallel/fpenv.h"
-#include "plan/integers.h"
 
 #include <stdlib.h>
 
