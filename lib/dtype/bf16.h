@@ -13,7 +13,8 @@ BN_INLINE vs rounded(vf a) { return vs_of_vu(rounded_bits(a) >> 16); }
 
 /* A vector of memory as two of floats: of its words of 32 bits the lower halves, and the upper ones, which are floats
  * but for the bits below. To convert all in order, most of the work would be moving them. Which half has the even
- * values is the machine's byte order. */
+ * values is the machine's byte order. Read once, inference of 64 x 256 is 1.02 to 1.08 times as fast (Xeon of family 6,
+ * model 106). */
 #define BN_HALVES 2
 enum { LOWER = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, UPPER = 1 - LOWER };
 BN_INLINE void halves_of(vw words, vf *halves)
@@ -31,7 +32,12 @@ BN_INLINE vw joined(const vf *halves)
     return (vw)(rounded_bits(halves[LOWER]) >> 16 | (rounded_bits(halves[UPPER]) & 0xffff0000));
 #endif
 }
-BN_INLINE void x_load_halves(const uint16_t *p, vf *halves) { halves_of(vw_load(p), halves); }
+BN_INLINE void x_load_halves(const uint16_t *p, vf *halves)
+{
+    vw words = vw_load(p);
+    bn_in_register(words);
+    halves_of(words, halves);
+}
 BN_INLINE void x_load_halves_part(const uint16_t *p, size_t n, vf *halves) { halves_of(vw_load_part(p, n), halves); }
 BN_INLINE void y_store_halves(uint16_t *p, const vf *halves) { vw_store(p, joined(halves)); }
 BN_INLINE void y_store_halves_part(uint16_t *p, const vf *halves, size_t n) { vw_store_part(p, joined(halves), n); }

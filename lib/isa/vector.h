@@ -141,6 +141,15 @@ BN_INLINE vs vs_of_vu(vu a) { return __builtin_convertvector(a, vs); } /* a belo
 /* What was put there is read from there: the compiler may not keep it in registers. */
 #define bn_from_memory(a) __asm__("" : "+m"(a))
 
+/* What was read stays in a register: as an operand of two instructions it would be read twice. */
+#if defined(__x86_64__) || defined(__i386__)
+#define bn_in_register(a) __asm__("" : "+v"(a))
+#elif defined(__aarch64__)
+#define bn_in_register(a) __asm__("" : "+w"(a))
+#else
+#define bn_in_register(a) (void)(a)
+#endif
+
 BN_INLINE vu vu_select(vu mask, vu a, vu b) { return (mask & a) | (~mask & b); }
 
 /* ---- IEEE half ----
