@@ -296,10 +296,10 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
     const unsigned long before = now->streamed;
     unsigned long shapes = 0;
     for (size_t tail = 1 + (size_t)type; tail <= 70; tail += step, shapes++) {
-        cache_pretend(1, shapes % 4 < 2);
+        cache_pretend(1, shapes % 3 > 0);
         const size_t features = first ? 3 : tail;
         bnorm_desc d = bnorm_image(type, layout, values / tail / (first ? 3 : 1) + 1, features, first ? tail : 1);
-        d.threads = 1 + (int)(tail % 2);
+        d.threads = 1 + (int)(shapes / 2 % 2);
         if (shapes % 2) d = padded(d, 1, false); /* so that rows are not taken side by side */
         check_shape(slots, &d, false, longer() && tail % 16 == 3);
     }

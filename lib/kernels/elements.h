@@ -1,4 +1,5 @@
-/* Template: one value out per value in, row by row. Wants a vector and a dtype header, rounding.h and fetch.h.
+/* Template: one value out per value in, row by row. Wants a vector and a dtype header, integers.h,
+ * rounding.h and fetch.h.
  *
  * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
  * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units. Nothing is fused. */
@@ -38,7 +39,8 @@ BN_INLINE real *in_table(const bn_coefficients *c, int k, size_t place)
     return table(c, k, place % BN_HALVES) + place / BN_HALVES;
 }
 
-/* A factor that float multiplies by without fear of overflow or of lost bits. NaN is as good here as anywhere. */
+/* A factor that float multiplies by without fear of overflow or of lost bits; of doubles nobody asks. NaN is as good
+ * here as anywhere. */
 BN_INLINE bool comfortable(double factor)
 {
     const double size = fabs(factor);
@@ -65,7 +67,8 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 /* Values of a row that have their factors in the tables, or the same ones. */
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
-/* Asked where a factor is 0 too, as gamma may be of all features. */
+/* 0 and NaN are comfortable too, though outside for sign_if_outside: where it finds one, this tells. As gamma may be 0
+ * of all features, it takes no longer than it has to. */
 BN_INLINE bool all_comfortable(const bn_coefficients *c, bool gradient, size_t first, size_t n)
 {
     int64_t all = -1; /* as wide as a double: the compiler makes vectors of this loop too */

@@ -50,10 +50,10 @@ BN_INLINE void fetch_by_pages(uintptr_t here)
 }
 
 /* How many rows ahead the one to fetch is. */
-BN_INLINE size_t rows_ahead(size_t stride, size_t least)
+BN_INLINE size_t rows_ahead(size_t stride, size_t fewest)
 {
     const size_t enough = stride > 0 ? AHEAD / (stride * sizeof(stored)) : 0;
-    return enough > least ? enough : least;
+    return larger(enough, fewest);
 }
 
 /* How many rows make a page at most: a power of two, so that a block has a multiple of PAGES_TOGETHER of these. */

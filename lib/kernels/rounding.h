@@ -1,4 +1,4 @@
-/* Template: what a rounding loses, and how it is added back. Wants a vector and a dtype header. */
+/* Template: bits of doubles; what a rounding loses, and how it is added back. Wants a vector and a dtype header. */
 
 BN_INLINE uint64_t bits_of(double a)
 {

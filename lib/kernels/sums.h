@@ -1,5 +1,5 @@
 /* Template: two sums over the values of each feature in one block, in double. Wants a vector and a dtype header,
- * rounding.h, fold.h and fetch.h.
+ * integers.h, rounding.h, fold.h and fetch.h.
  *
  * Runs of up to BN_SHORT_RUN values are columns, unless is_along: rows are added up on top of each other, and the
  * columns of a run, or lanes, are folded at the end. Four rows at a time are added up in pairs, then to the sum; rows
@@ -210,8 +210,8 @@ BN_INLINE void fetch_share(int cache, uintptr_t first, size_t apart, size_t j)
 BN_INLINE void add_row_group(int what, int cache, bool pages, source a, group_ahead g, size_t rows, size_t columns,
                              const double *pivot, double *s, double *q)
 {
-    const size_t least = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * AT_ONCE * sizeof(stored);
-    const size_t ahead = rows_ahead(a.x_stride, least), ahead_dy = rows_ahead(a.dy_stride, least);
+    const size_t fewest = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * AT_ONCE * sizeof(stored);
+    const size_t ahead = rows_ahead(a.x_stride, fewest), ahead_dy = rows_ahead(a.dy_stride, fewest);
     const uintptr_t first = beyond(a.x, g.row * a.x_stride), first_dy = beyond(a.dy, g.row * a.dy_stride);
     size_t j = 0;
 
@@ -533,9 +533,11 @@ BN_INLINE const double *pivot_of(const bn_tile *t, const double *mean, double *r
 }
 
 /* A column of n values, 1 / n is `share`, cancels where n times the square of its mean exceeds its m2 by this factor,
- * or where they cannot be compared. Squares are added one by one, 64 times at most, so that it leaves m2 a relative
- * error of (64 + 3) * 2^(10 - 53), or of (n + 3) / n * 2^(16 - 53), which is below 2^-35; the promise for invstd of
- * float is 2^-30. Of two normal values one column in 290 cancels so, by 2^10 one in 50: then each group has one. */
+ * or where they cannot be compared. To q, whose squares are added one by one, there are at most n - 1 additions, and 70
+ * with those that fold lanes or runs; to s as many, and 26. s * s / n has the error of s twice, and 3 roundings. So m2
+ * is left a relative error below 3 * 2^(16 - 53), or 125 * 2^(10 - 53): 2^-35; the promise for invstd of float is
+ * 2^-30. Of two values of a normal distribution one column in 284 cancels so, by 2^10 one in 50: then each group has
+ * one. */
 BN_INLINE double cancels(double share) { return share > 0x1p-6 ? share * 0x1p16 : 0x1p10; }
 
 BN_INLINE bool any_cancelled(const double *m2, size_t columns)
@@ -608,8 +610,8 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
     }
 }
 
-/* Where vectors that begin there lie in one cache line each. */
-BN_INLINE bool is_whole(const double *p) { return (uintptr_t)p % sizeof(vd) == 0; }
+/* Of whole lines, which no other thread writes meanwhile. */
+BN_INLINE bool begins_line(const double *p) { return (uintptr_t)p % LINE == 0; }
 
 /* Of columns in whole vectors the sums are made where they belong: 2 x 3000 and 4 x 1024 are 1.05 times as fast (Xeon
  * of family 6, model 106). */
@@ -617,7 +619,8 @@ static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, cons
                           const double *mean, double *sum_dy, double *sum_dy_d)
 {
     _Alignas(64) double s[ROOM], q[ROOM], room[ROOM + VD];
-    const bool in_place = t->lanes * t->run == 1 && t->columns % VD == 0 && is_whole(sum_dy) && is_whole(sum_dy_d);
+    const bool in_place =
+        t->lanes * t->run == 1 && t->columns % VD == 0 && begins_line(sum_dy) && begins_line(sum_dy_d);
 
     add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, pivot_of(t, mean, room), in_place ? sum_dy : s,
              in_place ? sum_dy_d : q);
