@@ -2,7 +2,9 @@
 #ifndef BN_INTEGERS_H
 #define BN_INTEGERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     LINE = 64,  /* bytes of a cache line, which no two threads should write */
@@ -16,6 +18,9 @@ static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; 
 
 /* Of so many bytes a value, which is a power of two: no division. */
 static inline size_t values_in(size_t bytes, size_t value) { return bytes >> __builtin_ctzll(value); }
+
+/* Arrays of whole vectors that begin so have none across two lines, and those of whole lines share none. */
+static inline bool begins_line(const void *p) { return (uintptr_t)p % LINE == 0; }
 
 /* How often so many bytes have to stand side by side, a power of two, to make whole cache lines. */
 static inline size_t times_to_line(size_t bytes)

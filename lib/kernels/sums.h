@@ -610,9 +610,6 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
     }
 }
 
-/* Of whole lines, which no other thread writes meanwhile. */
-BN_INLINE bool begins_line(const double *p) { return (uintptr_t)p % LINE == 0; }
-
 /* Of columns in whole vectors the sums are made where they belong: 2 x 3000 and 4 x 1024 are 1.05 times as fast (Xeon
  * of family 6, model 106). */
 static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, const void *dy, size_t dy_stride,

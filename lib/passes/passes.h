@@ -53,7 +53,7 @@ typedef struct bn_operation {
      */
     void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c);
     const void *out;         /* the array that these write */
-    double *keep_a, *keep_b; /* where finish leaves a and b, one a column, or NULL; they may be made there */
+    double *keep_a, *keep_b; /* where finish leaves a and b, one a column, or both NULL; they may be made there */
 } bn_operation;
 
 /* reads: how many arrays of the size of x are read. in_place: what is written was read. */

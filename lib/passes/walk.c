@@ -167,8 +167,6 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
     elements(k, 0, k->work->plan.blocks, column, &c);
 }
 
-static bool begins_line(const double *p, size_t column) { return p && (uintptr_t)(p + column) % LINE == 0; }
-
 /* A strip from end to end: sums and elements while its rows are in cache. Its node begins with a cache line, so that
  * in strips of whole lines no vector lies across two: 8 x 4096 forward is 1.14 times as fast for it (Xeon of family 6,
  * model 207). Where it is to be kept and may begin so there, it is made there: 4 x 1024 forward is 1.1 times as fast
@@ -177,10 +175,10 @@ static void resident_strip(const walk *k, size_t strip)
 {
     const bn_work *const w = k->work;
     const size_t column = strip * k->schedule->strip, columns = columns_of_strip(k, column);
-    const bool kept = begins_line(k->operation->keep_a, column) && begins_line(k->operation->keep_b, column);
+    double *const keep_a = k->operation->keep_a, *const keep_b = k->operation->keep_b;
+    const bool kept = keep_a && begins_line(keep_a + column) && begins_line(keep_b + column);
     _Alignas(64) double scratch[BN_SCRATCH];
-    double *const a = kept ? k->operation->keep_a + column : scratch;
-    double *const b = kept ? k->operation->keep_b + column : scratch + columns;
+    double *const a = kept ? keep_a + column : scratch, *const b = kept ? keep_b + column : scratch + columns;
 
     if (k->operation->block) reduce(k, 0, w->plan.blocks, column, columns, a, b, scratch + 2 * columns);
     k->operation->finish(w, column, columns, a, b);
