@@ -1,5 +1,6 @@
 /* The layer: the three calls with arrays of its own. A guest of the public interface. */
 #include "bnorm/bnorm.h"
+#include "integers.h"
 
 #include <stdlib.h>
 
@@ -8,6 +9,7 @@ struct bnorm_layer {
     bool saved;              /* mean and invstd belong to a training forward */
     size_t saved_batch;      /* whose batch this was */
     const void *overwritten; /* its x, where y was the same */
+    void *arrays;            /* the memory of those that follow, but for the workspace */
     double *mean, *invstd;
     void *gamma, *beta, *running_mean, *running_var, *dgamma, *dbeta;
     void *workspace;
@@ -24,14 +26,18 @@ static void set_to_1(void *p, bnorm_dtype dtype, size_t n)
     }
 }
 
-/* Parameters first, in one piece of zeros; mean heads it, for doubles want the most alignment. */
+/* In one piece of zeros, in which each array begins with a cache line: statistics that do are made where they are kept,
+ * and 4 x 1024 forward is 1.1 times as fast (Xeon of family 6, model 106). */
 static bool allocate(bnorm_layer *l)
 {
-    const size_t n = l->desc.features, param = l->desc.dtype == BNORM_F64 ? sizeof(double) : sizeof(float);
+    const size_t param = l->desc.dtype == BNORM_F64 ? sizeof(double) : sizeof(float);
+    const size_t n = round_up(l->desc.features, LINE / sizeof(float)); /* whole lines of either type */
+    const size_t a_feature = 2 * sizeof(double) + 6 * param, before = divide_up(LINE, a_feature);
     void **const params[] = {&l->gamma, &l->beta, &l->running_mean, &l->running_var, &l->dgamma, &l->dbeta};
 
-    l->mean = calloc(n, 2 * sizeof(double) + 6 * param);
-    if (!l->mean) return false;
+    l->arrays = calloc(n + before, a_feature);
+    if (!l->arrays) return false;
+    l->mean = (double *)((char *)l->arrays + -(uintptr_t)l->arrays % LINE);
     l->invstd = l->mean + n;
     char *next = (char *)(l->invstd + n);
     for (size_t i = 0; i < sizeof params / sizeof *params; i++, next += n * param) *params[i] = next;
@@ -64,7 +70,7 @@ void bnorm_layer_destroy(bnorm_layer *l)
 {
     if (!l) return;
     free(l->workspace);
-    free(l->mean);
+    free(l->arrays);
     free(l);
 }
 
