@@ -18,8 +18,8 @@
  * mean    k v mean abs(x): the sum's error, divided by M.
  *
  * invstd  f32 and 16-bit: 2^-30, 64 times finer than the elements, so that it disappears in y. f64: half the relative
- * error of the variance. A column with |mean| up to 32 standard deviations is summed as it is and cancels; others are
- * summed about a pivot. Hence k v (1 + abs(mean) / std), with std = 1 / invstd.
+ * error of the variance. Each column is summed about its mean as a double, which is off by up to v abs(mean); to std,
+ * which the terms are as large as, that is v abs(mean) / std. Hence k v (1 + abs(mean) / std), with std = 1 / invstd.
  *
  * y       x - mean_high, - mean_low, * (gamma invstd), and that factor's own rounding: four roundings of gamma xhat; +
  * beta one more, of the sum, hence 5u (abs(gamma xhat) + abs(beta)). The error of the mean comes on top, times
