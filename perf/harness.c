@@ -9,8 +9,8 @@
 /* A sample lasts at least this long: a thousand times what reading the clock costs. */
 static const double SAMPLE = 25e-6;
 /* Untimed calls before it last this long too, but are no more than a few: after the probes have written past the cache
- * arrays that fit it, one call was not enough for its lines to be where they stay. It was the subject that came next, and
- * 28 x 28 x 128 then took 37 to 47 us instead of 20 (Xeon of family 6, model 106). */
+ * arrays that fit it, one call was not enough for its lines to be where they stay. It was the subject that came next,
+ * and 28 x 28 x 128 then took 37 to 47 us instead of 20 (Xeon of family 6, model 106). */
 static const double WARM = 100e-6;
 enum { UNTIMED = 4 };
 enum { FEWEST = 11, FEWEST_SPARSE = 5, MOST = 1001 };
@@ -18,7 +18,8 @@ enum { FEWEST = 11, FEWEST_SPARSE = 5, MOST = 1001 };
 int contest_add(contest *c, void (*call)(void *), void *context, bool sparse)
 {
     assert(c->count < MOST_CONTESTANTS);
-    c->list[c->count] = (contestant){.call = call, .context = context, .sparse = sparse, .untimed = 1, .batch = 1, .every = 1};
+    c->list[c->count] =
+        (contestant){.call = call, .context = context, .sparse = sparse, .untimed = 1, .batch = 1, .every = 1};
     return (int)c->count++;
 }
 
