@@ -4,40 +4,34 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 /* A sample lasts at least this long: a thousand times what reading the clock costs. */
 static const double SAMPLE = 25e-6;
-/* Untimed calls before it last this long too, but are no more than a few: after the probes have written past the cache
- * arrays that fit it, one call was not enough for its lines to be where they stay. It was the subject that came next,
- * and 28 x 28 x 128 then took 37 to 47 us instead of 20 (Xeon of family 6, model 106). */
-static const double WARM = 100e-6;
-enum { UNTIMED = 4 };
 enum { FEWEST = 11, FEWEST_SPARSE = 5, MOST = 1001 };
 
 int contest_add(contest *c, void (*call)(void *), void *context, bool sparse)
 {
     assert(c->count < MOST_CONTESTANTS);
-    c->list[c->count] =
-        (contestant){.call = call, .context = context, .sparse = sparse, .untimed = 1, .batch = 1, .every = 1};
+    c->list[c->count] = (contestant){.call = call, .context = context, .sparse = sparse, .batch = 1, .every = 1};
     return (int)c->count++;
 }
 
 static double sample(const contestant *who)
 {
-    for (size_t i = 0; i < who->untimed; i++) who->call(who->context);
+    who->call(who->context);
     const double start = now();
     for (size_t i = 0; i < who->batch; i++) who->call(who->context);
     return (now() - start) / (double)who->batch;
 }
 
-/* The batch doubles until a sample is long enough. Returns what a repetition costs, the untimed calls included. */
+/* The batch doubles until a sample is long enough. Returns what a repetition costs, the untimed call included. */
 static double calibrate(contestant *who)
 {
     for (;;) {
         const double seconds = sample(who), batch = (double)who->batch;
-        who->untimed = (size_t)fmin(fmax(ceil(WARM / seconds), 1), UNTIMED);
-        if (seconds * batch >= SAMPLE) return seconds * (batch + (double)who->untimed);
+        if (seconds * batch >= SAMPLE) return seconds * (batch + 1);
         who->batch *= 2;
     }
 }
@@ -62,6 +56,19 @@ static void choose_repetitions(contest *c, const double *cost, double seconds, s
     }
 }
 
+/* In an order of its own for each repetition: what has run before leaves more behind than an untimed call puts right.
+ * After the probes had written past the cache, forward of 28 x 28 x 128 took 37 to 47 us in some runs, instead of 20
+ * (Xeon of family 6, model 106), and no contestant may always be the one that comes next. */
+static void shuffle(size_t *order, size_t count, uint64_t *state)
+{
+    for (size_t i = count; i > 1; i--) {
+        *state = *state * 6364136223846793005u + 1442695040888963407u; /* D. Knuth, MMIX */
+        const size_t j = (size_t)(*state >> 33) % i, other = order[j];
+        order[j] = order[i - 1];
+        order[i - 1] = other;
+    }
+}
+
 void contest_run(contest *c, double seconds, size_t repetitions)
 {
     double cost[MOST_CONTESTANTS];
@@ -71,11 +78,16 @@ void contest_run(contest *c, double seconds, size_t repetitions)
         c->list[i].seconds = malloc(c->repetitions * sizeof(double));
         if (!c->list[i].seconds) abort();
     }
-    for (size_t r = 0; r < c->repetitions; r++)
+    size_t order[MOST_CONTESTANTS];
+    uint64_t state = 1;
+    for (size_t i = 0; i < c->count; i++) order[i] = i;
+    for (size_t r = 0; r < c->repetitions; r++) {
+        shuffle(order, c->count, &state);
         for (size_t i = 0; i < c->count; i++) {
-            const contestant *who = &c->list[i];
+            const contestant *who = &c->list[order[i]];
             who->seconds[r] = r % who->every == 0 ? sample(who) : NAN;
         }
+    }
 }
 
 void contest_finish(contest *c)

@@ -1,7 +1,7 @@
 /* Contests: several implementations timed in turn, so that what the machine does meanwhile hits all of them alike.
  *
  * One repetition is one sample of each contestant; ratios are taken within a repetition, then their median. What ran
- * just before decides what is in the cache, so every sample follows untimed calls of the same contestant. */
+ * just before decides what is in the cache, so every sample follows an untimed call of the same contestant. */
 #ifndef HARNESS_H
 #define HARNESS_H
 
@@ -14,7 +14,6 @@ typedef struct contestant {
     void (*call)(void *context);
     void *context;
     bool sparse;     /* may sit out repetitions where it would take most of the time */
-    size_t untimed;  /* calls before one */
     size_t batch;    /* calls in one sample: enough that reading the clock does not count */
     size_t every;    /* takes part in every so many repetitions */
     double *seconds; /* of one call, per repetition; NAN where it sat out */
