@@ -1,7 +1,8 @@
 /* Contests: several implementations timed in turn, so that what the machine does meanwhile hits all of them alike.
  *
- * One repetition is one sample of each contestant; ratios are taken within a repetition, then their median. What ran
- * just before decides what is in the cache, so every sample follows an untimed call of the same contestant. */
+ * One repetition is one sample of each contestant, in an order of its own; ratios are taken within a repetition, then
+ * their median. What ran just before decides what is in the cache, so every sample follows an untimed call of the same
+ * contestant. */
 #ifndef HARNESS_H
 #define HARNESS_H
 
