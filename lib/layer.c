@@ -32,10 +32,10 @@ static bool allocate(bnorm_layer *l)
 {
     const size_t param = l->desc.dtype == BNORM_F64 ? sizeof(double) : sizeof(float);
     const size_t n = round_up(l->desc.features, LINE / sizeof(float)); /* whole lines of either type */
-    const size_t a_feature = 2 * sizeof(double) + 6 * param, before = divide_up(LINE, a_feature);
+    const size_t a_feature = 2 * sizeof(double) + 6 * param;           /* two are a line or more */
     void **const params[] = {&l->gamma, &l->beta, &l->running_mean, &l->running_var, &l->dgamma, &l->dbeta};
 
-    l->arrays = calloc(n + before, a_feature);
+    l->arrays = calloc(n + 2, a_feature);
     if (!l->arrays) return false;
     l->mean = (double *)((char *)l->arrays + -(uintptr_t)l->arrays % LINE);
     l->invstd = l->mean + n;

@@ -42,7 +42,7 @@ static const struct row hashes[] = {
     /* Short runs of few rows, added up along; a block of them after a full one. */
     {FIRST, 3, 70, 49, {0x5ac45d711398c953, 0x83de439714e2d111, 0xcd4da11ac0bc5838, 0x7e990fa46796bf26}},
     {FIRST, 65, 5, 64, {0xd9208180a24657fa, 0x9c237c7d36c93b56, 0xa105c458226b94bf, 0x0195f0f1c68ed42d}},
-    /* Parts of an image, the last of them of 113 values: a short run that is not all of its row. */
+    /* Parts of an image, the last of them of 113 values: a run that is not fetched, nor all of its row. */
     {FIRST, 1, 3, 565361, {0x2d87888518991594, 0xa6f32a2bf11de26e, 0x99aecadecf16e6e7, 0xac9ab85bdce9d0b1}},
 };
 

@@ -448,16 +448,17 @@ BN_INLINE size_t next_run(const bn_tile *t, size_t stride)
     return t->from + t->run < t->pitch ? t->run : stride - t->from;
 }
 
-/* Rows that are added up together. */
+/* Rows that are added up together: they are read side by side, feature by feature, so that each is read in the order of
+ * its addresses. */
 BN_INLINE size_t rows_together(size_t run) { return larger(STEPS_TOGETHER / divide_up(run, BN_STEP), 1); }
 
-/* The lanes of each feature, where nothing is fetched. What the other has to keep at hand would take as long as few
- * values do: one image of 7 x 7 or 8 x 8 is 1.13 to 1.22 times as fast so, of 14 x 14 1.1, fifty of these 1.01 to 1.05
- * (Xeon of family 6, model 106). */
-BN_INLINE void add_short_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+/* The lanes of each feature, of runs that are not fetched. To keep at hand what is needed to fetch costs as much as to
+ * add up few values: without, one image of 7 x 7 or 8 x 8 is 1.13 to 1.22 times as fast, of 14 x 14 1.1, fifty of
+ * these 1.01 to 1.05 (Xeon of family 6, model 106). */
+BN_INLINE void add_runs_plainly(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
     const size_t together = rows_together(t->run), steps = t->run / BN_STEP * BN_STEP, rest = t->run - steps;
-    vd part_s[ACROSS], part_q[ACROSS];
+    vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
 
     for (size_t k = 0; k < ACROSS; k++) part_s[k] = part_q[k] = vd_zero();
     for (size_t r = 0, end; r < t->rows; r = end) {
@@ -474,9 +475,8 @@ BN_INLINE void add_short_runs(int what, const bn_tile *t, source a, const double
     }
 }
 
-/* The same while what comes next is fetched. Rows that are added up together are read side by side, feature by feature,
- * so that each is read in the order of its addresses. */
-BN_INLINE void add_long_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+/* The same of runs that are fetched, or not: where there are no pages, all come here. */
+BN_INLINE void add_runs_fetching(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
     enum { PART = STEPS_TOGETHER * BN_STEP };
     const size_t together = rows_together(t->run);
@@ -494,7 +494,7 @@ BN_INLINE void add_long_runs(int what, const bn_tile *t, source a, const double 
                      .in_parts = pages && !large,
                      .x_parts = parts_of(row, t->from, a.x_stride, count),
                      .dy_parts = parts_of(row, t->from, a.dy_stride, count)};
-    vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
+    vd part_s[ACROSS], part_q[ACROSS];
 
     for (size_t k = 0; k < ACROSS; k++) part_s[k] = part_q[k] = vd_zero();
     for (size_t r = 0, end; r < t->rows; r = end) {
@@ -512,15 +512,15 @@ BN_INLINE void add_long_runs(int what, const bn_tile *t, source a, const double 
     }
 }
 
-/* With vectors of 16 bytes arithmetic decides, and the rest of a run takes a lot of code. */
+/* With vectors of 16 bytes arithmetic decides, and what is left of a run takes so much code that there is one copy. */
 BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
     double lanes_s[BN_LONG_RUNS * BN_LANES], lanes_q[BN_LONG_RUNS * BN_LANES];
 
-    if (BN_VECTOR_BYTES > 16 && !is_fetched(t->run))
-        add_short_runs(what, t, a, pivot, lanes_s, lanes_q);
+    if (HAS_PAGES && !is_fetched(t->run))
+        add_runs_plainly(what, t, a, pivot, lanes_s, lanes_q);
     else
-        add_long_runs(what, t, a, pivot, lanes_s, lanes_q);
+        add_runs_fetching(what, t, a, pivot, lanes_s, lanes_q);
     if (t->columns > VD / 2) {
         fold_runs(is_kept(what), t->columns, BN_LANES, lanes_s, lanes_q, s, q);
         return;

@@ -16,8 +16,8 @@ static size_t most_in_block(const bn_plan *p)
     return least(BN_CHAIN * p->lanes, BN_CHAIN * BN_SHORT_RUN / p->run) * p->run;
 }
 
-/* A block of several entries, or several even blocks to an entry, so that none of an image of less than half a million
- * values is a remnant of a few. */
+/* A block of several entries, or several even blocks to an entry. The last of n has at most n rows less than the
+ * others, or 16 n values of a run; it is a remnant of a few only where there are dozens. */
 static void cut_into_blocks(bn_plan *p, size_t batch, size_t spatial)
 {
     p->block_entries = 1;
