@@ -5,8 +5,6 @@
 
 #include <math.h>
 
-enum { SCRATCH_ALIGNMENT = 64 };
-
 static const size_t value_bytes[] = {[BNORM_F32] = 4, [BNORM_F64] = 8, [BNORM_BF16] = 2, [BNORM_F16] = 2};
 
 static size_t param_bytes(bnorm_dtype t) { return t == BNORM_F64 ? sizeof(double) : sizeof(float); }
@@ -118,9 +116,6 @@ bnorm_status bn_work_make(const bnorm_desc *d, bool unsupported_arrays, const bn
     return BNORM_OK;
 }
 
-size_t bn_scratch_bytes(size_t room) { return room + SCRATCH_ALIGNMENT; }
+size_t bn_scratch_bytes(size_t room) { return room + LINE; }
 
-double *bn_scratch_aligned(void *p)
-{
-    return (double *)(((uintptr_t)p + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT);
-}
+double *bn_scratch_aligned(void *p) { return line_from(p); }

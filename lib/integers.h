@@ -22,6 +22,9 @@ static inline size_t values_in(size_t bytes, size_t value) { return bytes >> __b
 /* Arrays of whole vectors that begin so have none across two lines, and those of whole lines share none. */
 static inline bool begins_line(const void *p) { return (uintptr_t)p % LINE == 0; }
 
+/* Where the first one at p or beyond begins, LINE - 1 bytes further at most. */
+static inline void *line_from(void *p) { return (char *)p + -(uintptr_t)p % LINE; }
+
 /* How often so many bytes have to stand side by side, a power of two, to make whole cache lines. */
 static inline size_t times_to_line(size_t bytes)
 {

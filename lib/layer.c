@@ -37,7 +37,7 @@ static bool allocate(bnorm_layer *l)
 
     l->arrays = calloc(n + 2, a_feature);
     if (!l->arrays) return false;
-    l->mean = (double *)((char *)l->arrays + -(uintptr_t)l->arrays % LINE);
+    l->mean = line_from(l->arrays);
     l->invstd = l->mean + n;
     char *next = (char *)(l->invstd + n);
     for (size_t i = 0; i < sizeof params / sizeof *params; i++, next += n * param) *params[i] = next;

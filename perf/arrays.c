@@ -1,5 +1,7 @@
 #include "arrays.h"
 
+#include "support/random.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,19 +29,10 @@ void *array_create(size_t bytes, int threads)
 
 void array_destroy(void *array) { free(array); }
 
-/* splitmix64 of the position: the values do not depend on who writes them. */
-static double uniform(uint64_t i)
-{
-    uint64_t z = i * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
-/* A uniform variable on [0, 1) has mean 1/2 and standard deviation 1/sqrt(12). */
+/* A uniform variable on [-1, 1) has mean 0 and standard deviation 1 / sqrt(3). */
 static double draw(size_t i, double mean, double deviation, unsigned seed)
 {
-    return mean + deviation * 3.4641016151377544 * (uniform(((uint64_t)seed << 40) + i + 1) - 0.5);
+    return mean + deviation * 1.7320508075688772 * random_uniform(seed, i);
 }
 
 void fill(bnorm_dtype type, void *a, size_t count, double mean, double deviation, unsigned seed)

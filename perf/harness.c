@@ -1,10 +1,10 @@
 #include "harness.h"
 
+#include "support/random.h"
 #include "timefn.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 /* A sample lasts at least this long: a thousand times what reading the clock costs. */
@@ -59,11 +59,10 @@ static void choose_repetitions(contest *c, const double *cost, double seconds, s
 /* In an order of its own for each repetition: what has run before leaves more behind than an untimed call puts right.
  * After the probes had written past the cache, forward of 28 x 28 x 128 took 37 to 47 us in some runs, instead of 20
  * (Xeon of family 6, model 106), and no contestant may always be the one that comes next. */
-static void shuffle(size_t *order, size_t count, uint64_t *state)
+static void shuffle(size_t *order, size_t count, size_t repetition)
 {
     for (size_t i = count; i > 1; i--) {
-        *state = *state * 6364136223846793005u + 1442695040888963407u; /* D. Knuth, MMIX */
-        const size_t j = (size_t)(*state >> 33) % i, other = order[j];
+        const size_t j = (size_t)(random_bits(repetition, i) % i), other = order[j];
         order[j] = order[i - 1];
         order[i - 1] = other;
     }
@@ -79,10 +78,9 @@ void contest_run(contest *c, double seconds, size_t repetitions)
         if (!c->list[i].seconds) abort();
     }
     size_t order[MOST_CONTESTANTS];
-    uint64_t state = 1;
     for (size_t i = 0; i < c->count; i++) order[i] = i;
     for (size_t r = 0; r < c->repetitions; r++) {
-        shuffle(order, c->count, &state);
+        shuffle(order, c->count, r);
         for (size_t i = 0; i < c->count; i++) {
             const contestant *who = &c->list[order[i]];
             who->seconds[r] = r % who->every == 0 ? sample(who) : NAN;
