@@ -510,24 +510,42 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 
 /* ---- a tile ---- */
 
-/* Several rows at a time share what is loaded of tables that do not stay in the first cache, and are read and written
- * in several pages at once: past the cache inference is 1.02 to 1.4 times as fast by four rows as by two, backward 1.0
- * to 1.2; in cache, of 1280 to 3000 columns, 0.97 to 1.35 and 1.0 by four as by one. With rows of 4 KB or less nothing
- * is gained, nor by eight (Xeon of family 6, model 106). Returns how many rows it took: all, but for less than it takes
- * for each place in a cache line to have its rows. */
+/* Factors of 4 bytes of values of 2, and not in halves: tables are read at twice the pace of the output. */
+enum { TABLES_RUN_AHEAD = sizeof(real) > BN_HALVES * sizeof(stored) };
+
+/* Whether several rows are passed over together. They share what is loaded of the tables, and are read and written in
+ * several pages at once. Of tables that do not stay in the first cache inference is 1.02 to 1.4 times as fast past the
+ * last one by four rows as by two, backward 1.0 to 1.2; in cache, of 1280 to 3000 columns, 0.97 to 1.35 and 1.0 by four
+ * as by one. Of others nothing is gained, but of those that run ahead: every other 2 KB of the output is written just
+ * before they are read at the same place of a page, see make_own in walk.c, and inference is 1.2 to 1.4 times as fast
+ * by fewer loads; backward 0.97 to 1.03, and with AVX2, short of registers, 0.7 to 0.95. By eight rows nothing is
+ * gained (Xeon of family 6, model 106). */
+BN_INLINE bool is_together(const bn_coefficients *c, bool gradient, int how)
+{
+    const bool ahead = TABLES_RUN_AHEAD && BN_VECTOR_BYTES == 64 && how == STREAM && !gradient;
+    return ahead || (how > LINES && exceeds_strip(c));
+}
+
+/* Values of a tile after so many of its rows. */
+BN_INLINE size_t values_after(const bn_coefficients *c, size_t rows, size_t done) { return (rows - done) * width(c); }
+
+/* `rows` rows, or as many side by side as tables have factors for. Returns how many it took: all, but for less than it
+ * takes for each place in a cache line to have its rows. */
 BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool shared, int cache,
                                int how)
 {
-    const size_t apart = times_to_line(s.out * sizeof *a.out), step = ROWS_AT_ONCE * apart, most = rows / step * step;
-    const size_t next = apart == 1 ? ROWS_AT_ONCE : 1;
+    const size_t beside = c->repeat, values = beside * width(c);
+    const size_t apart = beside * times_to_line(beside * s.out * sizeof *a.out), step = ROWS_AT_ONCE * apart;
+    const size_t most = rows / step * step, next = apart == beside ? step : beside;
     const strides between = {apart * s.x, apart * s.dy, apart * s.out};
-    const later l = {
-        .cache = cache, .x = lead_of(width(c), next * s.x, NEAR), .dy = lead_of(width(c), next * s.dy, NEAR)};
+    const later l = {.cache = cache, .x = lead_of(values, next * s.x, NEAR), .dy = lead_of(values, next * s.dy, NEAR)};
 
     for (size_t i = 0; i < most; i += step)
-        for (size_t r = i; r < i + apart; r++)
-            pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, width(c), shared ? r == 0 : ROWS_AT_ONCE,
-                        shared ? r + step - apart + 1 == rows : ROWS_AT_ONCE, l, how);
+        for (size_t r = i; r < i + apart; r += beside) {
+            const bool last = values_after(c, rows, r + step - apart + beside) < LINE_VALUES;
+            pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, values, shared ? r == 0 : ROWS_AT_ONCE,
+                        shared ? last : ROWS_AT_ONCE, l, how);
+        }
     return most;
 }
 
@@ -559,13 +577,12 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .dy = lead_of(values, step * s.dy, NEAR),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool shared = how > WHOLE && c->shares_lines;
-    const bool together = how > LINES && exceeds_strip(c);
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
-    size_t r = together ? pass_together(c, a, s, rows, shared, cache, how) : 0;
-    bool goes_on = shared && r > 0; /* into what comes next, if that has a whole line's values */
+    size_t r = is_together(c, a.gradient, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
+    bool goes_on = shared && r > 0 && values_after(c, rows, r) >= LINE_VALUES; /* into what comes next */
 
     for (; r < rows; r += step) {
-        const size_t left = (rows - r) * width(c), here = least(left, values);
+        const size_t left = values_after(c, rows, r), here = least(left, values);
         const bool begins = !goes_on;
         if (edges) fetch_edges(a.out, (r + step) * s.out, values);
         goes_on = shared && left - here >= LINE_VALUES;

@@ -88,10 +88,14 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
     }
 }
 
-/* Room for the tables of a strip, as they are computed with, from any line of a page on. */
+/* Room for the tables of a strip, as they are computed with, two strips apart, from any line of a page on. Of the last
+ * a strip and half a table: it is one table, or two halves a strip apart. */
+enum { TABLES_BYTES = (BN_TABLES - 1) * 2 * BN_STRIP_BYTES + BN_STRIP_BYTES + BN_TABLE_BYTES / 2 + PAGE - LINE };
+_Static_assert((int)BN_STRIP_BYTES % (int)PAGE == 0, "so that all begin at the same place of a page");
+
 typedef union strip_tables {
-    _Alignas(LINE) float f32[(BN_SET_BYTES + PAGE - LINE) / sizeof(float)];
-    double f64[(BN_SET_BYTES + PAGE - LINE) / sizeof(double)];
+    _Alignas(LINE) float f32[TABLES_BYTES / sizeof(float)];
+    double f64[TABLES_BYTES / sizeof(double)];
 } strip_tables;
 
 /* The address of what is written of a column first. */
@@ -114,27 +118,18 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
     c->stream = k->schedule->stream;
 }
 
-/* Those of a cache line before a table's, and of one after. */
-static size_t spare_values(size_t value) { return 2 * values_in(LINE, value); }
-
-/* Where all tables begin at the same place of a page, the stores that their loads wait for are the fewest. */
-static size_t table_pitch(const walk *k, const bn_coefficients *c, size_t values)
-{
-    const size_t value = k->work->value, strip = bn_strip_values(value);
-    return c->stream && values + spare_values(value) <= strip ? strip : bn_table_values(value);
-}
-
-/* Factors in tables of this thread's own. Past the cache these begin where the output does in its page: a load waits
- * for a store before it whose address is a multiple of 4 KB away, and where a table stood a line before the output,
- * inference of 50 x 14 x 14 x 1024 took twice as long. In cache it is not worth fresh lines of the stack: 10 images of
- * 5 x 5 and 100 channels took 1.03 times as long so (Xeon of family 6, model 106). */
+/* Factors in tables of this thread's own. Past the cache these all begin where the output does in its page: a load
+ * waits for a store before it whose address is a multiple of 4 KB away, and where a table stood a line before the
+ * output, inference of 50 x 14 x 14 x 1024 took twice as long. Where each table stood four lines after the one before,
+ * inference in IEEE half, whose tables are read at twice the pace of the output, took 1.15 to 1.6 times as long. In
+ * cache it is not worth fresh lines of the stack: 10 images of 5 x 5 and 100 channels took 1.03 times as long so (Xeon
+ * of family 6, model 106). */
 static void make_own(const walk *k, size_t column, size_t columns, const double *a, const double *b, strip_tables *t,
                      bn_coefficients *c)
 {
     prepare(k, column, columns, a, b, c);
-    const size_t values = columns * c->run * c->repeat;
     c->factors = (char *)t + (c->stream ? (first_of(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
-    c->pitch_of_tables = table_pitch(k, c, values);
+    c->pitch_of_tables = c->stream ? 2 * bn_strip_values(k->work->value) : bn_table_values(k->work->value);
     c->first = c->table ? place_in_line(k, column) : 0;
     if (c->first == 0 && !c->stream) c->shares_lines = false; /* within a strip, see worth_lines in elements.h */
     k->operation->make_factors(c);
@@ -412,7 +407,8 @@ const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride
 
 static size_t rows_side_by_side(const bn_work *w, size_t values, size_t reads)
 {
-    const size_t table = bn_strip_values(w->value) / reads, spare = spare_values(w->value);
+    const size_t table = bn_strip_values(w->value) / reads;
+    const size_t spare = 2 * values_in(LINE, w->value); /* of a cache line before a table's values, and of one after */
     const size_t most = least(table % values == 0 ? table / values : (table - spare) / values, w->plan.rows / 8);
     size_t lines = times_to_line(values * w->value); /* or, of few rows, half a line, a quarter */
 
