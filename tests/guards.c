@@ -312,8 +312,13 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
         cache_pretend(1, pages);
         check_shape(slots, &d, false, longer());
     }
-    check_shape(slots, &d, true, longer()); /* by ordinary stores; and these in cache */
-    cache_pretend((size_t)16 << 20, false);
+    check_shape(slots, &d, true, longer()); /* by ordinary stores */
+    if (!first && type_size(type) == 2) {   /* less than a cache line is left of several rows at once, see sameness */
+        const bnorm_desc narrow = bnorm_matrix(type, 37377, 8);
+        check_shape(slots, &narrow, false, false);
+        shapes++;
+    }
+    cache_pretend((size_t)16 << 20, false); /* in cache */
     check_shape(slots, &d, false, longer());
     CHECK(first || goes_by_whole_rows(&d), "%zu rows of %zu values are cut into strips in cache", rows, wide);
     cache_pretend(0, false);

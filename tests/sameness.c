@@ -157,7 +157,8 @@ static struct digests digests_of(const bnorm_desc *d, const struct input *input,
 }
 
 /* Small caches: what stayed in them is streamed, other strips are cut, and pages are fetched several at once, or one by
- * one. Rows wider than a strip are passed over as a whole, of inference only with a workspace. */
+ * one. Rows wider than a strip are passed over as a whole, of inference only with a workspace. Of 37377 rows of 8
+ * the last group has 513: in IEEE half 4 times 128 go at once, and what is left is less than a cache line. */
 static size_t check_caches(const bnorm_desc *d, const struct input *input, bool extreme)
 {
     static const struct variant variants[] = {
@@ -183,7 +184,7 @@ static size_t check_caches(const bnorm_desc *d, const struct input *input, bool 
 
 CASE(sameness, caches)
 {
-    static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {20000, 16}, {2100, 129}};
+    static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {2100, 129}};
     static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000}, {600, 7, 49}, {60, 30, 100}};
     size_t whole = 0;
     for (int t = 0; t < (test_quick() ? 1 : TYPES); t++) {

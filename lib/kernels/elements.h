@@ -431,40 +431,70 @@ BN_INLINE line first_line(elements a, size_t j, size_t end)
     return j + LINE_VALUES <= end ? line_at(a, j) : none;
 }
 
-/* The output's lines of one row from value j on; returns where the last ends. */
-BN_INLINE size_t pass_lines(elements a, size_t j, size_t values, tables t, size_t odd, later l, int how)
+/* Values that follow each other, with the factors of the tables again and again, in the output's lines; what is before
+ * the first whole one only with `head`. As one stretch, for what is begun anew reads no line ahead: row by row, and
+ * where the output began 16 bytes later in its page than the input, inference of 50 x 28 x 28 x 512 took 1.3 times as
+ * long in bfloat16 and twice in IEEE half with AVX2, 1.0 to 1.1 times where they begin alike (Xeon of family 6, model
+ * 106). */
+BN_INLINE void pass_stretch(const bn_coefficients *c, elements a, size_t values, bool head, later l, int how)
 {
+    const size_t period = c->repeat * width(c), before = to_line(a.out, values);
+    size_t j = before, place = before; /* in the tables */
     line ahead = first_line(a, j, values);
+
+    if (head) pass_few(tables_from(c, how > LINES, 0), 0, a, 0, before);
+    for (;; place -= period) {
+        const size_t odd = place % BN_HALVES, left = divide_up(period - place, LINE_VALUES) * LINE_VALUES;
+        const size_t start = j - place + odd, end = least(values, j + left);
+        const tables t = tables_from(c, how > LINES, odd);
+
+        for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
+            fetch_line(a, j, l);
+            const line in = take_line(&ahead, a, j, values);
+            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+                put_of(a, factors_at(t, a.gradient, j - start + i, IN_GROUP), in.of[i / IN_GROUP], j + i, IN_GROUP,
+                       how);
+        }
+        place = j - start + odd;
+        if (place >= period) continue;
+        pass_few(t, start, a, j, values);
+        return;
+    }
+}
+
+/* The same in groups as they come. */
+BN_INLINE void pass_row(const bn_coefficients *c, elements a, size_t values, later l)
+{
+    const tables t = tables_from(c, false, 0);
+    size_t j = 0;
 
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
         fetch_line(a, j, l);
-        const line in = take_line(&ahead, a, j, values);
         for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
-            put_of(a, factors_at(t, a.gradient, j - odd + i, IN_GROUP), in.of[i / IN_GROUP], j + i, IN_GROUP, how);
+            put(a, factors_at(t, a.gradient, j + i, IN_GROUP), j + i, IN_GROUP, WHOLE);
     }
-    return j;
+    pass_few(t, 0, a, j, values);
 }
 
-/* Rows of values with a factor each, side by side: several only where their lines begin at the same place of each. The
- * first `heads` rows begin with a part of a line that is theirs alone, the last `tails` end with one; any other line
- * that two rows share is written with the one before. */
-BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t rows, size_t values, size_t heads,
-                           size_t tails, later l, int how)
+/* Several rows of values with a factor each, whose lines begin at the same place of each. The first `heads` rows begin
+ * with a part of a line that is theirs alone, the last `tails` end with one; any other line that two rows share is
+ * written with the one before. */
+BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size_t values, size_t heads, size_t tails,
+                           later l, int how)
 {
-    const size_t before = how > WHOLE ? to_line(a.out, values) : 0, odd = before % BN_HALVES;
-    const tables t = tables_from(c, how > LINES, odd);
+    const size_t before = to_line(a.out, values), odd = before % BN_HALVES;
+    const tables t = tables_from(c, true, odd);
     size_t j = before;
 
     for (size_t r = 0; r < heads && before > 0; r++)
-        pass_few(tables_from(c, how > LINES, 0), 0, moved_to(a, s, r, 0), 0, before);
-    if (rows == 1 && how > WHOLE) j = pass_lines(a, j, values, t, odd, l, how);
+        pass_few(tables_from(c, true, 0), 0, moved_to(a, s, r, 0), 0, before);
     for (; j + LINE_VALUES <= values; j += LINE_VALUES) {
-        for (size_t r = 0; r < rows; r++) fetch_line(moved_to(a, s, r, 0), j, l);
-        put_lines(a, s, rows, j, t, j - odd, how);
+        for (size_t r = 0; r < ROWS_AT_ONCE; r++) fetch_line(moved_to(a, s, r, 0), j, l);
+        put_lines(a, s, ROWS_AT_ONCE, j, t, j - odd, how);
     }
-    for (size_t r = 0; r < rows && j < values; r++) {
+    for (size_t r = 0; r < ROWS_AT_ONCE && j < values; r++) {
         const elements here = moved_to(a, s, r, 0);
-        if (r + tails < rows) {
+        if (r + tails < ROWS_AT_ONCE) {
             fetch_line(here, j, l);
             put_lines(here, s, 1, j, t, j - odd, how);
         } else {
@@ -516,13 +546,15 @@ enum { TABLES_RUN_AHEAD = sizeof(real) > BN_HALVES * sizeof(stored) };
 /* Whether several rows are passed over together. They share what is loaded of the tables, and are read and written in
  * several pages at once. Of tables that do not stay in the first cache inference is 1.02 to 1.4 times as fast past the
  * last one by four rows as by two, backward 1.0 to 1.2; in cache, of 1280 to 3000 columns, 0.97 to 1.35 and 1.0 by four
- * as by one. Of others nothing is gained, but of those that run ahead: every other 2 KB of the output is written just
- * before they are read at the same place of a page, see make_own in walk.c, and inference is 1.2 to 1.4 times as fast
- * by fewer loads; backward 0.97 to 1.03, and with AVX2, short of registers, 0.7 to 0.95. By eight rows nothing is
- * gained (Xeon of family 6, model 106). */
-BN_INLINE bool is_together(const bn_coefficients *c, bool gradient, int how)
+ * as by one. By eight nothing is gained, and of other tables not by four, but of those that run ahead: every other 2 KB
+ * of the output are written just before these are read at the same place of a page, see make_own in walk.c, and with
+ * fewer loads inference is 1.02 to 1.25 times as fast. Not backward, 0.97 to 1.03, nor with AVX2, which has not the
+ * registers, nor where a line of the output begins within one of the input: no line is read ahead then, 0.7 to 0.85
+ * (Xeon of family 6, model 106). */
+BN_INLINE bool is_together(const bn_coefficients *c, elements a, int how)
 {
-    const bool ahead = TABLES_RUN_AHEAD && BN_VECTOR_BYTES == 64 && how == STREAM && !gradient;
+    const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE;
+    const bool ahead = TABLES_RUN_AHEAD && BN_VECTOR_BYTES == 64 && how == STREAM && !a.gradient && alike;
     return ahead || (how > LINES && exceeds_strip(c));
 }
 
@@ -543,7 +575,7 @@ BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, 
     for (size_t i = 0; i < most; i += step)
         for (size_t r = i; r < i + apart; r += beside) {
             const bool last = values_after(c, rows, r + step - apart + beside) < LINE_VALUES;
-            pass_values(c, moved_to(a, s, r, 0), between, ROWS_AT_ONCE, values, shared ? r == 0 : ROWS_AT_ONCE,
+            pass_values(c, moved_to(a, s, r, 0), between, values, shared ? r == 0 : ROWS_AT_ONCE,
                         shared ? last : ROWS_AT_ONCE, l, how);
         }
     return most;
@@ -578,15 +610,16 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool shared = how > WHOLE && c->shares_lines;
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
-    size_t r = is_together(c, a.gradient, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
-    bool goes_on = shared && r > 0 && values_after(c, rows, r) >= LINE_VALUES; /* into what comes next */
+    size_t r = is_together(c, a, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
 
-    for (; r < rows; r += step) {
-        const size_t left = values_after(c, rows, r), here = least(left, values);
-        const bool begins = !goes_on;
+    for (size_t step = shared ? rows : c->repeat; r < rows; r += step) {
+        const elements here = moved_to(a, s, r, 0);
+        const size_t left = values_after(c, rows, r), most = shared ? left : least(left, values);
         if (edges) fetch_edges(a.out, (r + step) * s.out, values);
-        goes_on = shared && left - here >= LINE_VALUES;
-        pass_values(c, moved_to(a, s, r, 0), s, 1, here, begins, !goes_on, l, how);
+        if (how > WHOLE)
+            pass_stretch(c, here, most, !shared || r == 0 || left < LINE_VALUES, l, how);
+        else
+            pass_row(c, here, most, l);
     }
 }
 
