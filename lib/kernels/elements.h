@@ -612,7 +612,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
     size_t r = is_together(c, a, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
 
-    for (size_t step = shared ? rows : c->repeat; r < rows; r += step) {
+    for (; r < rows; r += shared ? rows : step) {
         const elements here = moved_to(a, s, r, 0);
         const size_t left = values_after(c, rows, r), most = shared ? left : least(left, values);
         if (edges) fetch_edges(a.out, (r + step) * s.out, values);
