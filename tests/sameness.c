@@ -157,8 +157,8 @@ static struct digests digests_of(const bnorm_desc *d, const struct input *input,
 }
 
 /* Small caches: what stayed in them is streamed, other strips are cut, and pages are fetched several at once, or one by
- * one. Rows wider than a strip are passed over as a whole, of inference only with a workspace. Of 37377 rows of 8
- * the last group has 513: in IEEE half 4 times 128 go at once, and what is left is less than a cache line. */
+ * one. Rows wider than a strip are passed over as a whole, of inference only with a workspace. Of 37377 rows of 8 the
+ * last group has 513: in IEEE half 4 times 128 go at once, and what is left is less than a cache line. */
 static size_t check_caches(const bnorm_desc *d, const struct input *input, bool extreme)
 {
     static const struct variant variants[] = {

@@ -390,8 +390,8 @@ BN_INLINE line line_at(elements a, size_t j)
     return l;
 }
 
-/* A cache line of each row, from value j on, which is value `place` of the tables. Of several rows all is read before
- * anything is written, see take_line. And each line is written as a whole: where rows took turns with less, parts of
+/* A cache line of each row, from value j on, which is value `place` of the tables. All is read before anything is
+ * written, see take_line. And each line is written as a whole: where rows took turns with less, parts of
  * lines went to memory, and inference of 1225 x 2048 floats took 6 times as long with AVX2. Not so several rows in
  * vectors of 16 bytes, for which there are not registers enough: bfloat16 takes 1.1 times as long by lines (Xeon of
  * family 6, model 106). */
@@ -400,7 +400,7 @@ BN_INLINE void put_lines(elements a, strides s, size_t rows, size_t j, tables t,
     group g[GROUPS_OF_LINE];
     line in[ROWS_AT_ONCE];
 
-    if (rows == 1 || BN_VECTOR_BYTES <= 16) {
+    if (BN_VECTOR_BYTES <= 16) {
         for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) {
             const group here = factors_at(t, a.gradient, place + i, IN_GROUP);
             for (size_t r = 0; r < rows; r++) put(moved_to(a, s, r, 0), here, j + i, IN_GROUP, how);
@@ -439,25 +439,23 @@ BN_INLINE line first_line(elements a, size_t j, size_t end)
 BN_INLINE void pass_stretch(const bn_coefficients *c, elements a, size_t values, bool head, later l, int how)
 {
     const size_t period = c->repeat * width(c), before = to_line(a.out, values);
-    size_t j = before, place = before; /* in the tables */
+    size_t j = before;
     line ahead = first_line(a, j, values);
 
     if (head) pass_few(tables_from(c, how > LINES, 0), 0, a, 0, before);
-    for (;; place -= period) {
-        const size_t odd = place % BN_HALVES, left = divide_up(period - place, LINE_VALUES) * LINE_VALUES;
-        const size_t start = j - place + odd, end = least(values, j + left);
+    for (size_t begin = 0;; begin += period) { /* the value that has the tables' first factors */
+        const size_t odd = (j - begin) % BN_HALVES, end = least(begin + period + LINE_VALUES - 1, values);
         const tables t = tables_from(c, how > LINES, odd);
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
             fetch_line(a, j, l);
             const line in = take_line(&ahead, a, j, values);
             for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
-                put_of(a, factors_at(t, a.gradient, j - start + i, IN_GROUP), in.of[i / IN_GROUP], j + i, IN_GROUP,
-                       how);
+                put_of(a, factors_at(t, a.gradient, j - begin - odd + i, IN_GROUP), in.of[i / IN_GROUP], j + i,
+                       IN_GROUP, how);
         }
-        place = j - start + odd;
-        if (place >= period) continue;
-        pass_few(t, start, a, j, values);
+        if (j >= begin + period) continue;
+        pass_few(t, begin + odd, a, j, values);
         return;
     }
 }
@@ -548,8 +546,8 @@ enum { TABLES_RUN_AHEAD = sizeof(real) > BN_HALVES * sizeof(stored) };
  * last one by four rows as by two, backward 1.0 to 1.2; in cache, of 1280 to 3000 columns, 0.97 to 1.35 and 1.0 by four
  * as by one. By eight nothing is gained, and of other tables not by four, but of those that run ahead: every other 2 KB
  * of the output are written just before these are read at the same place of a page, see make_own in walk.c, and with
- * fewer loads inference is 1.02 to 1.25 times as fast. Not backward, 0.97 to 1.03, nor with AVX2, which has not the
- * registers, nor where a line of the output begins within one of the input: no line is read ahead then, 0.7 to 0.85
+ * fewer loads inference is 1.02 to 1.22 times as fast. Not backward, 0.88 to 1.09, nor with AVX2, which has not the
+ * registers, nor where a line of the output begins within one of the input: no line is read ahead then, 0.75 to 0.98
  * (Xeon of family 6, model 106). */
 BN_INLINE bool is_together(const bn_coefficients *c, elements a, int how)
 {
