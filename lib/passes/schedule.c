@@ -16,7 +16,8 @@ enum {
                                  has two threads, which take 0.6 to 0.7 of the time of one (the same) */
     FEW_ROWS = 4,             /* not worth a factor a value, see bn_factor_a_value */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
-    LAST_CACHE = 32 << 20     /* bytes of the largest last cache that a few cores share */
+    LAST_CACHE = 32 << 20,    /* bytes of the largest last cache that a few cores share */
+    IN_MEMORY = 144 << 20     /* bytes that come from memory, whatever is said of the last cache: see is_in_memory */
 };
 
 _Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "there is room where three arrays are worth two threads");
@@ -148,8 +149,9 @@ static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
 
 /* From the last cache pages come no faster together: with one of 48 MB, calls of 16 to 24 MB took 0.97 to 1.14 times as
  * long by pages, of 32 and 40 MB 0.92 to 1.0 forward and 0.82 to 1.07 backward, of 48 MB 0.91 to 1.0; of 64 and 96 MB
- * 0.84 to 0.99 (Xeon of family 6, model 106). */
-static bool is_in_memory(size_t bytes) { return bytes > bn_last_level_cache(); }
+ * 0.84 to 0.99 (Xeon of family 6, model 106). Where 480 MB are a socket's, of 12 to 100 MB 1.0 to 1.07 in rows of 64
+ * values, of 134 MB 0.95 to 1.03, of 160 to 480 MB 0.75 to 1.0, backward 0.78 to 1.03 (model 167). */
+static bool is_in_memory(size_t bytes) { return bytes > least(bn_last_level_cache(), IN_MEMORY); }
 
 /* Nodes below the one of a task: the tree keeps one for each level. */
 static size_t levels(size_t blocks)
@@ -163,16 +165,18 @@ static size_t levels(size_t blocks)
 static size_t feature_bytes(const bn_plan *p, size_t value, size_t reads) { return p->values * value * reads; }
 
 /* Features whose values fit a core's own cache, with room for what passes through: backward, ResNet-50's images are 1.0
- * to 1.1 times as fast with half of 2 MB as with three quarters (Xeon of family 6, model 207). */
-static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads)
+ * to 1.1 times as fast with half of 2 MB as with three quarters (Xeon of family 6, model 207). Two far arrays have a
+ * quarter: 1.0 to 1.05 times as fast as with half; one has not, forward in bfloat16 takes up to 1.05 times as long, nor
+ * where 10 MB in all are not far, 0.98 to 1.05 (model 167). */
+static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads, bool far)
 {
-    return bn_core_cache() / 2 / (feature_bytes(p, value, reads) + 1);
+    return bn_core_cache() / (far ? 2 * reads : 2) / (feature_bytes(p, value, reads) + 1);
 }
 
 /* Or, where those are less than a piece, and its share of the last cache holds more, as many as make one. */
-static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, size_t threads)
+static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
 {
-    const size_t own = features_in_own_cache(p, value, reads), piece = divide_up(PIECE, p->run * value);
+    const size_t own = features_in_own_cache(p, value, reads, far), piece = divide_up(PIECE, p->run * value);
     const size_t more = least(piece, last_cache(threads) / 2 / threads / (feature_bytes(p, value, reads) + 1));
     return larger(own, more);
 }
@@ -198,10 +202,11 @@ static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, const
         if (!trips.sums)
             most = bn_strip_values(value);
         else if (s->resident)
-            most = least(bn_strip_values(value), larger(most, features_in_own_cache(p, value, trips.reads) / 4));
+            most =
+                least(bn_strip_values(value), larger(most, features_in_own_cache(p, value, trips.reads, s->far) / 4));
     }
     if (trips.sums && nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
-    if (s->resident) most = least(most, features_in_cache(p, value, trips.reads, threads));
+    if (s->resident) most = least(most, features_in_cache(p, value, trips.reads, threads, s->far));
     return most;
 }
 
@@ -213,8 +218,9 @@ static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, const
 static bool worth_residing(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
 {
     const bool only_own = p->run == 1 && is_of_socket();
-    const size_t fit = least(
-        only_own ? features_in_own_cache(p, value, reads) : features_in_cache(p, value, reads, threads), p->columns);
+    const size_t fit =
+        least(only_own ? features_in_own_cache(p, value, reads, far) : features_in_cache(p, value, reads, threads, far),
+              p->columns);
     const size_t piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
 
     if (p->lanes > 1 || fit == 0 || (fit < p->columns && fit * p->run * value < piece)) return false;
@@ -296,6 +302,17 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
            tables + PAGE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
 }
 
+/* Blocks of a resident strip whose elements are passed over at once, from the last on: all, unless the strip exceeds
+ * the core's cache. What was read last is still in it then: of 2 MB by an eighth 112 x 112 forward is 1.15 times as
+ * fast, backward 1.07; by less at once stores that pass the cache by are waited for too often, by 64 KB it is 1.12 and
+ * 1.06, and where all stays in cache 0.97 to 1.0 (Xeon of family 6, model 167). */
+static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, size_t strip)
+{
+    const size_t cache = bn_core_cache();
+    if (feature_bytes(p, value, reads) * strip <= cache / 2) return p->blocks;
+    return round_up(divide_up(cache / 8, p->values * strip * value / p->blocks), p->blocks_per_entry);
+}
+
 /* As many strips to a set of tables, a power of two, as give each thread one, and scratch room for the sums of one. */
 static void cut_crosswise(const bn_plan *p, size_t value, size_t threads, bn_schedule *s)
 {
@@ -315,8 +332,11 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     const size_t reads = trips.reads, arrays = reads + trips.elements;
     const bool two_trips = trips.sums && trips.elements;
     size_t threads = threads_worth(p, arrays, asked);
-    bn_schedule s = {
-        .strip = p->columns, .tile = p->columns, .set = p->columns, .crossed = is_crossed(p, value, trips, threads)};
+    bn_schedule s = {.strip = p->columns,
+                     .tile = p->columns,
+                     .set = p->columns,
+                     .back = p->blocks,
+                     .crossed = is_crossed(p, value, trips, threads)};
 
     if (!s.crossed && without_nodes(p, value)) threads = owners(p, value, threads);
     s.threads = (int)threads;
@@ -349,6 +369,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     while (!s.resident && s.strip > step && s.strip * p->run * value > PIECE_LEAST &&
            !shared_evenly(divide_up(p->columns, s.strip), p->blocks, blocks, threads))
         s.strip = round_up(s.strip / 2, step);
+    if (trips.sums) s.back = blocks_at_once(p, value, reads, s.strip);
     s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (s.resident ? 1 : nodes));
     return s;
 }

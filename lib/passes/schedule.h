@@ -25,6 +25,7 @@ typedef struct bn_schedule {
     bool stream;        /* write with stores that pass the cache by */
     size_t strip;       /* columns that are finished together */
     size_t tile;        /* columns that are summed together, at most */
+    size_t back;        /* blocks of a resident strip whose elements are passed over at once, the last ones first */
     size_t group;       /* chunks that a thread reduces to one node by itself: a power of two */
     bool whole;         /* rows that are wider than a tile: elements go row by row, by tables that threads share, in the
                            room of all nodes but the first */

@@ -159,7 +159,10 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
     bn_coefficients c;
     strip_tables t;
     make_own(k, column, columns, a, b, &t, &c);
-    elements(k, 0, k->work->plan.blocks, column, &c);
+    for (size_t end = k->work->plan.blocks, start; end > 0; end = start) {
+        start = (end - 1) / k->schedule->back * k->schedule->back;
+        elements(k, start, end, column, &c);
+    }
 }
 
 /* A strip from end to end: sums and elements while its rows are in cache. Its node begins with a cache line, so that
