@@ -349,7 +349,7 @@ static APART void crossed_sums(const walk *k, size_t strip)
 
 /* Elements of rows [from, to), some columns, by the shared tables; each thread makes its own where nothing was summed,
  * or where factors are extreme. */
-static APART void crossed_elements(const walk *k, size_t column, size_t columns, size_t from, size_t to)
+static APART void elements_of_rows(const walk *k, size_t column, size_t columns, size_t from, size_t to)
 {
     const bn_work *const w = k->work;
     bn_coefficients c;
@@ -360,7 +360,17 @@ static APART void crossed_elements(const walk *k, size_t column, size_t columns,
         prepare_shared(k, column, columns, column, &c);
     else
         factors_of_strip(k, column, columns, finished, &t, &c);
-    k->operation->elements(w, (bn_block){.row = from, .rows = to - from, .run = 1}, column, &c);
+    k->operation->elements(w, (bn_block){.row = from, .rows = to - from, .run = w->plan.run}, column, &c);
+}
+
+static void by_rows(void *context, int thread, int team)
+{
+    const walk *const k = context;
+    const size_t t = (size_t)thread, n = (size_t)team, rows = k->work->plan.rows;
+    const size_t from = rows * t / n, to = rows * (t + 1) / n;
+
+    for (size_t column = 0; column < k->work->plan.columns && from < to; column += k->schedule->strip)
+        elements_of_rows(k, column, columns_of_strip(k, column), from, to);
 }
 
 static void crossed(void *context, int thread, int team)
@@ -370,12 +380,10 @@ static void crossed(void *context, int thread, int team)
     const size_t rows = k->work->plan.rows, columns = k->work->plan.columns, from = rows * t / n,
                  to = rows * (t + 1) / n;
 
-    if (k->operation->block) {
-        for (size_t i = k->strips * t / n; i < k->strips * (t + 1) / n; i++) crossed_sums(k, i);
-        bn_barrier(team);
-    }
+    for (size_t i = k->strips * t / n; i < k->strips * (t + 1) / n; i++) crossed_sums(k, i);
+    bn_barrier(team);
     for (size_t column = 0; column < columns && from < to; column += set)
-        crossed_elements(k, column, least(set, columns - column), from, to);
+        elements_of_rows(k, column, least(set, columns - column), from, to);
 }
 
 /* After the first node: from the first cache line on, or from where `out` is in a page, see make_own. */
@@ -395,10 +403,10 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
               .operation = operation,
               .schedule = &s,
               .strips = divide_up(p->columns, s.strip),
-              .tables =
-                  s.whole || (s.crossed && operation->block) ? tables_among(work, s.crossed, operation->out) : NULL,
+              .tables = s.whole || s.crossed ? tables_among(work, s.crossed, operation->out) : NULL,
               .extreme = &extreme};
-    bn_parallel(s.threads, s.crossed ? crossed : s.resident ? resident : streamed, &k);
+    bn_body *const body = s.crossed ? crossed : s.resident ? resident : s.by_rows && !s.whole ? by_rows : streamed;
+    bn_parallel(s.threads, body, &k);
 }
 
 /* ---- what operations ask ---- */
