@@ -101,8 +101,8 @@ static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t th
  */
 static bool is_by_rows(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
 {
-    return !trips.sums && bn_plan_whole_runs(p) && 10 * round_up(p->rows, threads) <= 11 * p->rows &&
-           (threads == 1 || (!few_long_rows(p, value) && p->values * p->columns >= BN_WORTH));
+    if (trips.sums || !bn_plan_whole_runs(p) || few_long_rows(p, value)) return false;
+    return threads == 1 || (10 * round_up(p->rows, threads) <= 11 * p->rows && p->values * p->columns >= BN_WORTH);
 }
 
 static size_t nodes_of(const bn_plan *p, size_t value, size_t chunks)
@@ -309,7 +309,7 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 {
     const size_t row = p->columns * computed(value), tables = BN_TABLES * pitch * computed(value);
     return p->run == 1 && row > BN_STRIP_BYTES && tables <= bn_core_cache() / 2 &&
-           tables + PAGE <= (p->chunks - 1) * 2 * sizeof(double) * p->columns;
+           tables + PAGE + 2 * sizeof(double) * p->columns <= bn_schedule_nodes(p, value);
 }
 
 /* Blocks of a resident strip whose elements are passed over at once, from the last on: all, unless the strip exceeds
