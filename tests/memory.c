@@ -114,6 +114,46 @@ CASE(memory, workspace)
                 }
 }
 
+/* Bytes that a call changed of the 256 KB behind the workspace. */
+static size_t changed_behind(const bnorm_desc *d, enum operation o)
+{
+    enum { BEHIND = 256 << 10, MARK = 77 };
+    size_t bytes = 0, changed = 0;
+    CHECK(bnorm_workspace_size(d, &bytes) == BNORM_OK, "size");
+    struct problem p = problem_make(d, 0);
+    problem_fill(&p, &(struct input){.pattern = RANDOM});
+    problem_fill_saved_statistics(&p);
+    problem_give_workspace(&p, bytes + BEHIND, 0);
+    char *const behind = (char *)p.buffers.workspace + bytes;
+    memset(behind, MARK, BEHIND);
+    p.buffers.workspace_size = bytes;
+    const bnorm_status status = call(o, d, &p.buffers);
+    CHECK(status == BNORM_OK, "%s returned %s", operation_name(o), bnorm_status_string(status));
+    for (size_t i = 0; i < BEHIND; i++) changed += behind[i] != MARK;
+    problem_free(&p);
+    return changed;
+}
+
+/* Around the rows and columns at which a walk changes, on one thread and on two: few long rows have no nodes. */
+CASE(memory, behind_the_workspace)
+{
+    static const size_t rows[] = {9, 257, 513}, columns[] = {1030, 4096, 8192};
+    for (int t = 0; t < TYPES; t++)
+        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+            for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
+                for (int o = 0; o < OPERATIONS; o++)
+                    for (int threads = 1; threads <= 2; threads++) {
+                        bnorm_desc d = bnorm_matrix(all_types[t], rows[r], columns[c]);
+                        if (columns[c] > 4096 && type_size(d.dtype) > 2) continue;
+                        if (test_quick() && rows[r] * columns[c] > 100000) continue;
+                        d.threads = threads;
+                        describe("%zu x %zu %s", rows[r], columns[c], type_name(all_types[t]));
+                        const size_t changed = changed_behind(&d, o);
+                        CHECK(changed == 0, "%s on %d threads changed %zu bytes behind the workspace",
+                              operation_name(o), threads, changed);
+                    }
+}
+
 /* The size comes from the description alone, without its thread count, and is small beside x: 4 %, and 64 KB. */
 CASE(memory, workspace_size)
 {
