@@ -72,11 +72,12 @@ static bool fewer_may_cross(const bn_plan *p, size_t value)
  * 0.75 (Zen 3). */
 static bool may_cross(const bn_plan *p, size_t value) { return p->rows <= CROSSED_ROWS && fewer_may_cross(p, value); }
 
-/* Whether chunks share rows out as evenly as they can be. */
+/* Whether threads of which one has `most` rows share them out as evenly as can be. */
+static bool evenly(size_t most, size_t threads, size_t rows) { return 10 * most * threads <= 11 * rows; }
+
 static bool even_in_chunks(const bn_plan *p, size_t threads)
 {
-    const size_t most = divide_up(p->chunks, threads) * p->chunk_blocks * p->block_rows;
-    return 10 * most * threads <= 11 * p->rows;
+    return evenly(divide_up(p->chunks, threads) * p->chunk_blocks * p->block_rows, threads, p->rows);
 }
 
 /* Pieces of rows whose size is a power of two share few sets of the core's cache. On 512 KB, 4 images of 49 pixels and
@@ -96,13 +97,14 @@ static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t th
 }
 
 /* Without sums blocks do not matter, and the last may be shorter: of 50 images of 14 x 14, seven of them, one of two
- * threads had 32, and inference took 1.27 times as long (Xeon of family 6, model 167). Not where columns, or parts, are
- * shared out more evenly; nor where rows are few, as each thread makes all factors: 4 x 3000 took 1.45 times as long.
- */
+ * threads had 32, and inference took 1.27 times as long. Not where columns, or parts, are shared out more evenly, nor
+ * where rows are long or values few, as each thread makes all factors: 4 x 3000 took 1.45 times as long (Xeon of family
+ * 6, model 167). */
 static bool is_by_rows(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
 {
     if (trips.sums || !bn_plan_whole_runs(p) || few_long_rows(p, value)) return false;
-    return threads == 1 || (10 * round_up(p->rows, threads) <= 11 * p->rows && p->values * p->columns >= BN_WORTH);
+    return threads == 1 ||
+           (evenly(divide_up(p->rows, threads), threads, p->rows) && p->values * p->columns >= BN_WORTH);
 }
 
 static size_t nodes_of(const bn_plan *p, size_t value, size_t chunks)
@@ -159,8 +161,9 @@ static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
 
 /* From the last cache pages come no faster together: with one of 48 MB, calls of 16 to 24 MB took 0.97 to 1.14 times as
  * long by pages, of 32 and 40 MB 0.92 to 1.0 forward and 0.82 to 1.07 backward, of 48 MB 0.91 to 1.0; of 64 and 96 MB
- * 0.84 to 0.99 (Xeon of family 6, model 106). Where 480 MB are a socket's, of 12 to 100 MB 1.0 to 1.07 in rows of 64
- * values, of 134 MB 0.95 to 1.03, of 160 to 480 MB 0.75 to 1.0, backward 0.78 to 1.03 (model 167). */
+ * 0.84 to 0.99 (Xeon of family 6, model 106). Where 480 MB are a socket's, of 16 to 67 MB 1.04 to 1.07 in rows of 64
+ * values and 1.0 in longer ones, of 134 MB 0.99 to 1.02, of 160 to 410 MB 0.75 to 1.0, backward 0.78 to 1.05 (model
+ * 167). */
 static bool is_in_memory(size_t bytes) { return bytes > least(bn_last_level_cache(), IN_MEMORY); }
 
 /* Nodes below the one of a task: the tree keeps one for each level. */
@@ -320,7 +323,8 @@ static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, size_
 {
     const size_t cache = bn_core_cache();
     if (feature_bytes(p, value, reads) * strip <= cache / 2) return p->blocks;
-    return round_up(divide_up(cache / 8, p->values * strip * value / p->blocks), p->blocks_per_entry);
+    const size_t of_row = bn_plan_whole_runs(p) ? 1 : p->blocks_per_entry;
+    return round_up(divide_up(cache / 8, p->values * strip * value / p->blocks), of_row);
 }
 
 /* As many strips to a set of tables, a power of two, as give each thread one, and scratch room for the sums of one. */
@@ -365,7 +369,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {
-        s.threads = (int)(s.by_rows ? threads : least(threads, nodes));
+        if (!s.by_rows) s.threads = (int)least(threads, nodes);
         return s;
     }
     const size_t blocks = s.resident ? p->blocks : s.group * p->chunk_blocks;
@@ -381,7 +385,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     while (!s.resident && !s.by_rows && s.strip > step && s.strip * p->run * value > PIECE_LEAST &&
            !shared_evenly(divide_up(p->columns, s.strip), p->blocks, blocks, threads))
         s.strip = round_up(s.strip / 2, step);
-    if (trips.sums) s.back = blocks_at_once(p, value, reads, s.strip);
+    if (s.resident && two_trips) s.back = blocks_at_once(p, value, reads, s.strip);
     if (!s.by_rows) s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (s.resident ? 1 : nodes));
     return s;
 }

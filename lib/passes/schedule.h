@@ -20,7 +20,7 @@ typedef struct bn_schedule {
     bool resident;      /* all rows of a strip stay in cache: each strip is finished by one thread, without nodes */
     bool crossed;       /* strips of all rows are shared out for sums, then, by tables that threads share, rows for
                            elements */
-    bool by_rows;       /* rows are shared out for elements, without sums */
+    bool by_rows;       /* no sums: rows are shared out for elements, whole or strip by strip */
     bool far;           /* what is read and written does not stay in the last cache */
     bool pages;         /* and is fetched by several pages at once */
     bool stream;        /* write with stores that pass the cache by */

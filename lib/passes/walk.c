@@ -307,46 +307,6 @@ static size_t first_task(const walk *k, size_t thread, size_t team)
     return bn_first_task(k->strips, p->blocks, k->schedule->group * p->chunk_blocks, thread, team);
 }
 
-static void streamed(void *context, int thread, int team)
-{
-    const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
-    const size_t columns = k->work->plan.columns, lines = divide_up(columns, 8); /* of 8 doubles */
-    const size_t column = lines * t / n * 8, end = least(lines * (t + 1) / n * 8, columns);
-    const size_t rows = k->work->plan.rows;
-
-    if (k->operation->block) {
-        for (size_t task = from; task < to; task++) reduce_task(k, task);
-        bn_barrier(team);
-    }
-    if (column < end && (k->operation->block || k->schedule->whole)) finish_columns(k, column, end - column);
-    if (!k->operation->elements) return;
-    if (k->operation->block) bn_barrier(team); /* nodes but the first are free from here on */
-    if (k->schedule->whole) {
-        const size_t again = least(end, LINE / k->work->value); /* where a row is the next after itself */
-        if (column < end) share_factors(k, column, end - column, column);
-        if (column < again) share_factors(k, column, again - column, columns + column);
-        bn_barrier(team);
-    }
-    if (k->schedule->whole && !atomic_load(k->extreme)) /* extreme factors want the tables of a strip */
-        whole_rows(k, rows * t / n, rows * (t + 1) / n);
-    else
-        element_tasks(k, from, to);
-}
-
-/* Sums of a strip, all rows of it, and its factors. */
-static APART void crossed_sums(const walk *k, size_t strip)
-{
-    const bn_work *const w = k->work;
-    const size_t column = strip * k->schedule->strip, columns = columns_of_strip(k, column);
-    double *const node = node_of(w, 0) + column;
-    _Alignas(64) double scratch[BN_SCRATCH];
-
-    reduce(k, 0, w->plan.blocks, column, columns, node, node + w->plan.columns, scratch);
-    k->operation->finish(w, column, columns, node, node + w->plan.columns);
-    share_factors(k, column, columns, column);
-}
-
 /* Elements of rows [from, to), some columns, by the shared tables; each thread makes its own where nothing was summed,
  * or where factors are extreme. */
 static APART void elements_of_rows(const walk *k, size_t column, size_t columns, size_t from, size_t to)
@@ -371,6 +331,48 @@ static void by_rows(void *context, int thread, int team)
 
     for (size_t column = 0; column < k->work->plan.columns && from < to; column += k->schedule->strip)
         elements_of_rows(k, column, columns_of_strip(k, column), from, to);
+}
+
+static void streamed(void *context, int thread, int team)
+{
+    const walk *const k = context;
+    const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
+    const size_t columns = k->work->plan.columns, lines = divide_up(columns, 8); /* of 8 doubles */
+    const size_t column = lines * t / n * 8, end = least(lines * (t + 1) / n * 8, columns);
+    const size_t rows = k->work->plan.rows;
+
+    if (k->operation->block) {
+        for (size_t task = from; task < to; task++) reduce_task(k, task);
+        bn_barrier(team);
+    }
+    if (column < end && (k->operation->block || k->schedule->whole)) finish_columns(k, column, end - column);
+    if (!k->operation->elements) return;
+    if (k->operation->block) bn_barrier(team); /* nodes but the first are free from here on */
+    if (k->schedule->whole) {
+        const size_t again = least(end, LINE / k->work->value); /* where a row is the next after itself */
+        if (column < end) share_factors(k, column, end - column, column);
+        if (column < again) share_factors(k, column, again - column, columns + column);
+        bn_barrier(team);
+    }
+    if (k->schedule->whole && !atomic_load(k->extreme)) /* extreme factors want the tables of a strip */
+        whole_rows(k, rows * t / n, rows * (t + 1) / n);
+    else if (k->schedule->by_rows)
+        by_rows(context, thread, team);
+    else
+        element_tasks(k, from, to);
+}
+
+/* Sums of a strip, all rows of it, and its factors. */
+static APART void crossed_sums(const walk *k, size_t strip)
+{
+    const bn_work *const w = k->work;
+    const size_t column = strip * k->schedule->strip, columns = columns_of_strip(k, column);
+    double *const node = node_of(w, 0) + column;
+    _Alignas(64) double scratch[BN_SCRATCH];
+
+    reduce(k, 0, w->plan.blocks, column, columns, node, node + w->plan.columns, scratch);
+    k->operation->finish(w, column, columns, node, node + w->plan.columns);
+    share_factors(k, column, columns, column);
 }
 
 static void crossed(void *context, int thread, int team)
