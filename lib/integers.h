@@ -16,6 +16,14 @@ static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
+/* Where the share of one of a team begins, of n things; of the one past the last, n. That is n * one / team, without a
+ * product that may be too large. The ends apart, for small calls: divisions are slow. */
+static inline size_t share_from(size_t n, size_t one, size_t team)
+{
+    if (one == 0) return 0;
+    return one == team ? n : n / team * one + n % team * one / team;
+}
+
 /* Of so many bytes a value, which is a power of two: no division. */
 static inline size_t values_in(size_t bytes, size_t value) { return bytes >> __builtin_ctzll(value); }
 

@@ -77,7 +77,7 @@ void contest_run(contest *c, double seconds, size_t repetitions)
         c->list[i].seconds = malloc(c->repetitions * sizeof(double));
         if (!c->list[i].seconds) abort();
     }
-    size_t order[MOST_CONTESTANTS];
+    size_t order[MOST_CONTESTANTS] = {0};
     for (size_t i = 0; i < c->count; i++) order[i] = i;
     for (size_t r = 0; r < c->repetitions; r++) {
         shuffle(order, c->count, r);

@@ -702,8 +702,8 @@ BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t 
 }
 
 /* Each way has loops of its own: one that has to step over its fetching took up to 1.4 times as long, depending on
- * where it came to lie in the lines of code (Zen 3). What passes the cache by is far; rows that exceed a strip are, in
- * place, and want no fetching. */
+ * where it came to lie in the lines of code (Zen 3). What passes the cache by is far; rows that exceed a strip, in
+ * cache or in place, want no fetching. */
 BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows)
 {
     if (c->extreme) {

@@ -1,24 +1,24 @@
 /* Template: what to fetch ahead while rows, or runs, are read. Wants a dtype header and integers.h. */
 
 enum {
-    AHEAD = 6144,       /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
-                           to fetch ahead is more */
-    NEAR = 1536,        /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
-                           AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
-    WIDE_ROW = 1024,    /* bytes as computed, of 16 bits twice those in memory; of longer rows, those fetched ahead do
-                           not stay in a first cache of 32 KB beside the sums: on Zen 4 a sum of rows of 4 KB reads at
-                           0.8 of the pace of a plain read of memory, and at 1.0 where they are fetched into the
-                           second */
-    LONG_ROW = 3072,    /* bytes; longer rows the hardware fetches by itself from within the last cache: sums of 1000 x
-                           1000 floats took 1.1 times as long with ours, of 1000 x 256 0.87 (Zen 3) */
-    FETCHED_RUN = 1024, /* bytes; shorter runs are read several rows at a time, and the hardware fetches those: backward
-                           of 50 images of 14 x 14 and 1024 channels took 1.1 times as long with ours (Zen 3) */
-    NEXT_BLOCK = 65536  /* bytes that stay in cache until they are read, see next_run */
+    AHEAD = 6144,      /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
+                          to fetch ahead is more */
+    NEAR = 1536,       /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
+                          AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
+    WIDE_ROW = 1024,   /* bytes as computed, of 16 bits twice those in memory; of longer rows, those fetched ahead do
+                          not stay in a first cache of 32 KB beside the sums: on Zen 4 a sum of rows of 4 KB reads at
+                          0.8 of the pace of a plain read of memory, and at 1.0 where they are fetched into the
+                          second */
+    LONG_ROW = 3072,   /* bytes; longer rows the hardware fetches by itself from within the last cache: sums of 1000 x
+                          1000 floats took 1.1 times as long with ours, of 1000 x 256 0.87 (Zen 3) */
+    LONG_RUN = 1024,   /* bytes; shorter runs are read several rows at a time, and not fetched as longer ones are:
+                          backward of 50 images of 14 x 14 and 1024 channels took 1.1 times as long so (Zen 3) */
+    NEXT_BLOCK = 65536 /* bytes that stay in cache until they are read, see next_run */
 };
 
 BN_INLINE bool is_wide(size_t values) { return values * sizeof(real) >= WIDE_ROW; }
 BN_INLINE bool is_long(size_t values) { return values * sizeof(stored) >= LONG_ROW; }
-BN_INLINE bool is_fetched(size_t run) { return run * sizeof(stored) >= FETCHED_RUN; }
+BN_INLINE bool is_long_run(size_t run) { return run * sizeof(stored) >= LONG_RUN; }
 
 enum { LINE_VALUES = LINE / sizeof(stored) };
 

@@ -259,7 +259,7 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
     const size_t rows = t->rows;
     const bool pages = is_by_pages(what, t->pages), wide = is_wide(columns);
 
-    if (what == AROUND) /* which has just been read */
+    if (what == AROUND || (!t->far && is_long(columns))) /* the former has just been read */
         add_block_from(what, NOWHERE, false, a, rows, columns, pivot, s, q);
     else if (pages && wide)
         add_block_from(what, SECOND, true, a, rows, columns, pivot, s, q);
@@ -267,10 +267,8 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
         add_block_from(what, FIRST, true, a, rows, columns, pivot, s, q);
     else if (t->far && wide)
         add_block_from(what, SECOND, false, a, rows, columns, pivot, s, q);
-    else if (t->far || !is_long(columns))
-        add_block_from(what, FIRST, false, a, rows, columns, pivot, s, q);
     else
-        add_block_from(what, NOWHERE, false, a, rows, columns, pivot, s, q);
+        add_block_from(what, FIRST, false, a, rows, columns, pivot, s, q);
 }
 
 /* Rows of a strided narrow matrix, set side by side. */
@@ -290,7 +288,7 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
 
     for (size_t r = 0; r < rows;) {
         const size_t full = (rows - r) / lanes, take = dense ? full : least(full, TOGETHER);
-        const size_t here = take > 0 ? take * lanes : rows - r;
+        const size_t here = take > 0 ? take * lanes : rows - r, values = take > 0 ? wide : here * columns;
         source from = moved_by(a, r, 0);
         if (!dense) {
             pack(from.x, a.x_stride, here, columns, packed_x);
@@ -301,12 +299,10 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
             }
         }
         from.x_stride = from.dy_stride = wide;
-        if (take == 0)
-            add_row_group(what, FIRST, false, from, (group_ahead){0}, 1, here * columns, pivot, s, q);
-        else if (dense && is_by_pages(what, t->pages))
-            add_block_from(what, FIRST, true, from, take, wide, pivot, s, q);
+        if (dense && is_by_pages(what, t->pages))
+            add_block_from(what, FIRST, true, from, larger(take, 1), values, pivot, s, q);
         else
-            add_block_from(what, FIRST, false, from, take, wide, pivot, s, q);
+            add_block_from(what, FIRST, false, from, larger(take, 1), values, pivot, s, q);
         r += here;
     }
 }
@@ -452,11 +448,22 @@ BN_INLINE size_t next_run(const bn_tile *t, size_t stride)
  * its addresses. */
 BN_INLINE size_t rows_together(size_t run) { return larger(STEPS_TOGETHER / divide_up(run, BN_STEP), 1); }
 
-/* The lanes of each feature, of runs that are not fetched. To keep at hand what is needed to fetch costs as much as to
- * add up few values: without, one image of 7 x 7 or 8 x 8 is 1.13 to 1.22 times as fast, of 14 x 14 1.1, fifty of
- * these 1.0 to 1.05; by add_run with nothing to fetch 7 x 7 takes up to 1.09 times as long with AVX2 (Xeon of family 6,
- * model 106). */
-BN_INLINE void add_runs_plainly(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+/* Values so many further on. */
+BN_INLINE void fetch_values(int what, int cache, source a, size_t x, size_t dy, size_t values)
+{
+    fetch(cache, beyond(a.x, x), values * sizeof(stored));
+    if (what == GRADIENT) fetch(cache, beyond(a.dy, dy), values * sizeof(stored));
+}
+
+/* The lanes of each feature, of short runs. What follows in each of the rows that are read side by side is the next
+ * feature's: past the cache it is fetched into the first one meanwhile, and backward of 50 images of 9 x 9 to 15 x 15
+ * is 1.02 to 1.08 times as fast on two threads, of 14 x 14 on one 1.18; in cache one image of 14 x 14 took 1.05 to 1.1
+ * times as long so (Xeon of family 6, model 167). To keep at hand what is needed to fetch as of longer runs costs as
+ * much as to add up few values: without, one image of 7 x 7 or 8 x 8 is 1.13 to 1.22 times as fast, of 14 x 14 1.1,
+ * fifty of these 1.0 to 1.05; by add_run with nothing to fetch 7 x 7 takes up to 1.09 times as long with AVX2 (Xeon of
+ * family 6, model 106). */
+BN_INLINE void add_short_runs(int what, int cache, const bn_tile *t, source a, const double *pivot, double *s,
+                              double *q)
 {
     const size_t together = rows_together(t->run), steps = t->run / BN_STEP * BN_STEP, rest = t->run - steps;
     vd part_s[ACROSS], part_q[ACROSS]; /* of = {0} gcc makes rep stos: a tenth of the time of 14 x 14 in cache */
@@ -466,18 +473,26 @@ BN_INLINE void add_runs_plainly(int what, const bn_tile *t, source a, const doub
         end = least(r + together, t->rows);
         for (size_t c = 0; c < t->columns; c++) {
             const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
+            const bool last = c + 1 == t->columns; /* after it come the next rows */
+            const size_t next = last ? together * a.x_stride - c * t->pitch : t->pitch;
+            const size_t next_dy = last ? together * a.dy_stride - c * t->pitch : t->pitch;
             for (size_t i = r; i < end; i++) {
                 const source here = moved_by(a, i, c * t->pitch);
-                for (size_t j = 0; j < steps; j += BN_STEP) add_step(what, moved_by(here, 0, j), p, part_s, part_q);
-                if (rest > 0) add_rest(what, moved_by(here, 0, steps), rest, p, part_s, part_q);
+                for (size_t j = 0; j < steps; j += BN_STEP) {
+                    fetch_values(what, cache, moved_by(here, 0, j), next, next_dy, BN_STEP);
+                    add_step(what, moved_by(here, 0, j), p, part_s, part_q);
+                }
+                if (rest == 0) continue;
+                fetch_values(what, cache, moved_by(here, 0, steps), next, next_dy, rest);
+                add_rest(what, moved_by(here, 0, steps), rest, p, part_s, part_q);
             }
             hand_over(what, r == 0, part_s, part_q, s + c * BN_LANES, q + c * BN_LANES);
         }
     }
 }
 
-/* The same of runs that are fetched, or not: where there are no pages, all come here. */
-BN_INLINE void add_runs_fetching(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+/* The same of longer ones; where there are no pages, of all. */
+BN_INLINE void add_long_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
     enum { PART = STEPS_TOGETHER * BN_STEP };
     const size_t together = rows_together(t->run);
@@ -492,7 +507,7 @@ BN_INLINE void add_runs_fetching(int what, const bn_tile *t, source a, const dou
     const bool pages = HAS_PAGES && t->pages && what != AROUND && gains && (whole || t->columns == 1);
     const later l = {.x = lead_of(values, next_run(t, a.x_stride), AHEAD),
                      .dy = lead_of(values, next_run(t, a.dy_stride), AHEAD),
-                     .cache = is_fetched(t->run) ? SECOND : NOWHERE,
+                     .cache = is_long_run(t->run) ? SECOND : NOWHERE,
                      .pages = pages && large,
                      .in_parts = pages && !large,
                      .x_parts = parts_of(row, t->from, a.x_stride, count),
@@ -520,10 +535,12 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 {
     double lanes_s[BN_LONG_RUNS * BN_LANES], lanes_q[BN_LONG_RUNS * BN_LANES];
 
-    if (HAS_PAGES && !is_fetched(t->run))
-        add_runs_plainly(what, t, a, pivot, lanes_s, lanes_q);
+    if (HAS_PAGES && !is_long_run(t->run) && t->far && what != AROUND)
+        add_short_runs(what, FIRST, t, a, pivot, lanes_s, lanes_q);
+    else if (HAS_PAGES && !is_long_run(t->run))
+        add_short_runs(what, NOWHERE, t, a, pivot, lanes_s, lanes_q);
     else
-        add_runs_fetching(what, t, a, pivot, lanes_s, lanes_q);
+        add_long_runs(what, t, a, pivot, lanes_s, lanes_q);
     if (t->columns > VD / 2) {
         fold_runs(is_kept(what), t->columns, BN_LANES, lanes_s, lanes_q, s, q);
         return;

@@ -52,7 +52,10 @@ static bool few_long_rows(const bn_plan *p, size_t value)
 
 /* Whether the shape, unless it is crossed, is walked by resident strips whatever the caches are. Those of this machine
  * may make others resident. */
-static bool without_nodes(const bn_plan *p, size_t value) { return p->chunks <= 1 || few_long_rows(p, value); }
+static bool without_nodes(const bn_plan *p, size_t value, size_t chunks)
+{
+    return chunks <= 1 || few_long_rows(p, value);
+}
 
 /* A node and the tables of a matrix, from a cache line on. */
 static size_t room_to_cross(const bn_plan *p, size_t value)
@@ -109,7 +112,7 @@ static bool is_by_rows(const bn_plan *p, size_t value, bn_trips trips, size_t th
 
 static size_t nodes_of(const bn_plan *p, size_t value, size_t chunks)
 {
-    return chunks <= 1 || few_long_rows(p, value) ? 0 : chunks * 2 * sizeof(double) * p->columns;
+    return without_nodes(p, value, chunks) ? 0 : chunks * 2 * sizeof(double) * p->columns;
 }
 
 size_t bn_schedule_nodes(const bn_plan *p, size_t value) { return nodes_of(p, value, p->chunks); }
@@ -249,7 +252,7 @@ static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
 }
 
 /* The largest multiple of step that is within `most`, or step. */
-static size_t in_steps(size_t most, size_t step) { return most > step ? most / step * step : step; }
+static size_t in_steps(size_t most, size_t step) { return larger(most - most % step, step); }
 
 /* As many chunks to a node as leave enough tasks: what threads hand each other costs more than what they sum. */
 static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
@@ -316,9 +319,9 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 }
 
 /* Blocks of a resident strip whose elements are passed over at once, from the last on: all, unless the strip exceeds
- * the core's cache. What was read last is still in it then: of 2 MB by an eighth 112 x 112 forward is 1.15 times as
- * fast, backward 1.07; by less at once stores that pass the cache by are waited for too often, by 64 KB it is 1.12 and
- * 1.06, and where all stays in cache 0.97 to 1.0 (Xeon of family 6, model 167). */
+ * half of the core's cache. What was read last is still in it then: of 2 MB by an eighth 112 x 112 forward is 1.15
+ * times as fast, backward 1.07; by less at once stores that pass the cache by are waited for too often, by 64 KB it
+ * is 1.12 and 1.06, and where all stays in cache 0.97 to 1.0 (Xeon of family 6, model 167). */
 static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, size_t strip)
 {
     const size_t cache = bn_core_cache();
@@ -353,7 +356,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
                      .crossed = is_crossed(p, value, trips, threads),
                      .by_rows = is_by_rows(p, value, trips, threads)};
 
-    if (!s.crossed && !s.by_rows && without_nodes(p, value)) threads = owners(p, value, threads);
+    if (!s.crossed && !s.by_rows && without_nodes(p, value, p->chunks)) threads = owners(p, value, threads);
     s.threads = (int)threads;
     const size_t bytes = p->values * p->columns * value * arrays;
     s.far = beyond_cache(bytes, two_trips, threads);
@@ -364,8 +367,8 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
         return s;
     }
     const bool halves = threads == 1 && p->blocks <= 2; /* of which one thread has no use */
-    s.resident = !s.by_rows &&
-                 (without_nodes(p, value) || halves || (two_trips && worth_residing(p, value, reads, threads, s.far)));
+    s.resident = !s.by_rows && (without_nodes(p, value, p->chunks) || halves ||
+                                (two_trips && worth_residing(p, value, reads, threads, s.far)));
     s.group = chunks_to_a_node(p, value, threads);
     const size_t nodes = divide_up(p->chunks, s.group);
     if (p->lanes > 1) {

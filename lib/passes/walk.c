@@ -187,11 +187,10 @@ static void resident(void *context, int thread, int team)
 {
     const walk *const k = context;
     const size_t t = (size_t)thread, n = (size_t)team;
-    for (size_t i = k->strips * t / n; i < k->strips * (t + 1) / n; i++) resident_strip(k, i);
+    for (size_t i = share_from(k->strips, t, n); i < share_from(k->strips, t + 1, n); i++) resident_strip(k, i);
 }
 
-/* The first chunk of a group; of the one past the last, the number of chunks. Tasks are numbered strip by strip within
- * group by group. */
+/* The first chunk of a group; of the one past the last, the number of chunks. */
 static size_t first_chunk(const walk *k, size_t group)
 {
     return least(group * k->schedule->group, k->work->plan.chunks);
@@ -323,14 +322,20 @@ static APART void elements_of_rows(const walk *k, size_t column, size_t columns,
     k->operation->elements(w, (bn_block){.row = from, .rows = to - from, .run = w->plan.run}, column, &c);
 }
 
+/* This thread's share of the rows, so many columns at a time. */
+static void share_of_rows(const walk *k, size_t step, size_t thread, size_t team)
+{
+    const size_t rows = k->work->plan.rows, columns = k->work->plan.columns;
+    const size_t from = share_from(rows, thread, team), to = share_from(rows, thread + 1, team);
+
+    for (size_t column = 0; column < columns && from < to; column += step)
+        elements_of_rows(k, column, least(step, columns - column), from, to);
+}
+
 static void by_rows(void *context, int thread, int team)
 {
     const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team, rows = k->work->plan.rows;
-    const size_t from = rows * t / n, to = rows * (t + 1) / n;
-
-    for (size_t column = 0; column < k->work->plan.columns && from < to; column += k->schedule->strip)
-        elements_of_rows(k, column, columns_of_strip(k, column), from, to);
+    share_of_rows(k, k->schedule->strip, (size_t)thread, (size_t)team);
 }
 
 static void streamed(void *context, int thread, int team)
@@ -338,7 +343,7 @@ static void streamed(void *context, int thread, int team)
     const walk *const k = context;
     const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
     const size_t columns = k->work->plan.columns, lines = divide_up(columns, 8); /* of 8 doubles */
-    const size_t column = lines * t / n * 8, end = least(lines * (t + 1) / n * 8, columns);
+    const size_t column = share_from(lines, t, n) * 8, end = least(share_from(lines, t + 1, n) * 8, columns);
     const size_t rows = k->work->plan.rows;
 
     if (k->operation->block) {
@@ -355,7 +360,7 @@ static void streamed(void *context, int thread, int team)
         bn_barrier(team);
     }
     if (k->schedule->whole && !atomic_load(k->extreme)) /* extreme factors want the tables of a strip */
-        whole_rows(k, rows * t / n, rows * (t + 1) / n);
+        whole_rows(k, share_from(rows, t, n), share_from(rows, t + 1, n));
     else if (k->schedule->by_rows)
         by_rows(context, thread, team);
     else
@@ -378,14 +383,11 @@ static APART void crossed_sums(const walk *k, size_t strip)
 static void crossed(void *context, int thread, int team)
 {
     const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team, set = k->schedule->set;
-    const size_t rows = k->work->plan.rows, columns = k->work->plan.columns, from = rows * t / n,
-                 to = rows * (t + 1) / n;
+    const size_t t = (size_t)thread, n = (size_t)team;
 
-    for (size_t i = k->strips * t / n; i < k->strips * (t + 1) / n; i++) crossed_sums(k, i);
+    for (size_t i = share_from(k->strips, t, n); i < share_from(k->strips, t + 1, n); i++) crossed_sums(k, i);
     bn_barrier(team);
-    for (size_t column = 0; column < columns && from < to; column += set)
-        elements_of_rows(k, column, least(set, columns - column), from, to);
+    share_of_rows(k, k->schedule->set, t, n);
 }
 
 /* After the first node: from the first cache line on, or from where `out` is in a page, see make_own. */
@@ -420,9 +422,7 @@ const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride
 
 static size_t rows_side_by_side(const bn_work *w, size_t values, size_t reads)
 {
-    const size_t table = bn_strip_values(w->value) / reads;
-    const size_t spare = 2 * values_in(LINE, w->value); /* of a cache line before a table's values, and of one after */
-    const size_t most = least(table % values == 0 ? table / values : (table - spare) / values, w->plan.rows / 8);
+    const size_t most = least(bn_strip_values(w->value) / reads / values, w->plan.rows / 8);
     size_t lines = times_to_line(values * w->value); /* or, of few rows, half a line, a quarter */
 
     while (lines > 1 && lines > most) lines /= 2;
