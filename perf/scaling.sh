@@ -74,12 +74,13 @@ run --shapes="$weak" --weak --csv="$work/weak.csv"
 {
     grep '^#' "$work/strong.csv"
     echo '# threads pinned: OMP_PROC_BIND=close OMP_PLACES=cores'
-    echo 'scaling,place,op,shape,threads,median_ms,gb_s,speed_up,efficiency,share'
+    echo 'scaling,place,op,shape,threads,median_ms,gb_s,speed_up,efficiency,share,interruptions_per_s'
     for kind in strong weak; do
         grep -v '^#' "$work/$kind.csv" | awk -F, -v kind=$kind '
             NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-            { printf "%s,%s,%s,%s,%d,%s,%s,%s,%.4f,%s\n", kind, $at["arrays"], $at["op"], $at["shape"], $at["threads"],
-                  $at["median_ms"], $at["gb_s"], $at["speed_up"], $at["speed_up"] / $at["threads"], $at["share"] }'
+            { printf "%s,%s,%s,%s,%d,%s,%s,%s,%.4f,%s,%s\n", kind, $at["arrays"], $at["op"], $at["shape"], $at["threads"],
+                  $at["median_ms"], $at["gb_s"], $at["speed_up"], $at["speed_up"] / $at["threads"], $at["share"],
+                  $at["interruptions_per_s"] }'
     done
 } >"$results/scaling.csv"
 
@@ -87,7 +88,12 @@ echo
 grep -v '^#' "$results/scaling.csv" | awk -F, '
     NR == 1 { printf "%-8s %-7s %-9s %-13s %7s %11s %8s %9s %11s\n", "scaling", "arrays", "op", "shape", "threads",
                      "median ms", "GB/s", "speed-up", "efficiency"; next }
-    { printf "%-8s %-7s %-9s %-13s %7d %11.4f %8.1f %9.2f %10.0f%%\n", $1, $2, $3, $4, $5, $6, $7, $8, 100 * $9 }'
+    { printf "%-8s %-7s %-9s %-13s %7d %11.4f %8.1f %9.2f %10.0f%%%s\n", $1, $2, $3, $4, $5, $6, $7, $8, 100 * $9,
+             ($11 > 100 ? "  !" : "") }
+    END { print "\nSpeed-up is over one thread in the same repetitions, not the quotient of two rows, which are measured" \
+                " one after the other.\n!: other processes interrupted the row more than 100 times a second." }'
+last=$(sed -n 's/.*last level taken as //p' "$results/scaling.csv")
+echo "memory: arrays beyond twice the last-level cache, which the system says has $last."
 
 if ! command -v gnuplot >/dev/null; then
     printf '\nNo picture: gnuplot is not installed (gnuplot-nox). Figures: %s\n' "$results/scaling.csv"

@@ -27,8 +27,8 @@
  * section 3). dy is taken after the activation's own gradient.
  *
  * Sums are taken in double, by blocks of rows that are merged in a fixed tree, so a call gives the same bits for any
- * number of threads, any instruction set, any stride and any alignment; but that a NaN is a NaN, whatever its sign and
- * payload. A NaN or Inf stays in its feature. Elements of 16 bits are computed in float and rounded once, to nearest
+ * number of threads, any instruction set, any stride and any alignment; only the sign and the payload of a NaN may
+ * differ. A NaN or Inf stays in its feature. Elements of 16 bits are computed in float and rounded once, to nearest
  * even.
  *
  * Errors are bounded, however many values there are, for values of 1e-30 to 1e30 in size (double: 2^-500 to 2^500) and
@@ -44,12 +44,17 @@
  * ---- 2. A first program ---------------------------------------------------------------------------------------------
  *
  *     #include <bnorm/bnorm.h>
+ *     #include <stdio.h>
  *
- *     float x[200 * 3], y[200 * 3];                                  // rows of features, row after row
- *     bnorm_desc    d = bnorm_matrix(BNORM_F32, 200, 3);             // defaults filled in; change what differs
- *     bnorm_buffers b = { .x = x, .y = y };                          // C++17: bnorm_buffers b = {}; b.x = x; b.y = y;
- *     bnorm_status  s = bnorm_forward_training(&d, &b);
- *     if (s != BNORM_OK) puts(bnorm_status_string(s));
+ *     int main(void)
+ *     {
+ *         float x[4 * 2] = {1, 100, 2, 300, 3, 200, 4, 400}, y[4 * 2]; // rows of features, row after row
+ *         bnorm_desc    d = bnorm_matrix(BNORM_F32, 4, 2);  // defaults filled in; change what differs
+ *         bnorm_buffers b = {.x = x, .y = y};               // C++17: bnorm_buffers b = {}; b.x = x; b.y = y;
+ *         bnorm_status  s = bnorm_forward_training(&d, &b);
+ *         if (s != BNORM_OK) puts(bnorm_status_string(s));
+ *         for (int i = 0; i < 4; i++) printf("%g %g\n", y[2 * i], y[2 * i + 1]);
+ *     }
  */
 #ifndef BNORM_BNORM_H
 #define BNORM_BNORM_H
@@ -71,8 +76,9 @@ extern "C" {
 
 /* ---- 3. The description of the work ------------------------------------------------------------------------------ */
 
-/* The type of x, y, dx, dy, residual and dresidual: float, double, bfloat16, IEEE 754 binary16. Parameters and running
- * statistics are float, or double with BNORM_F64; saved statistics are always double. */
+/* The type of x, y, dx, dy, residual and dresidual: float, double, bfloat16 (the upper 16 bits of a float), IEEE 754
+ * binary16; either of the last in 2 bytes of the machine's order, of whatever C type. Parameters and running statistics
+ * are float, or double with BNORM_F64; saved statistics are always double. */
 typedef enum bnorm_dtype { BNORM_F32 = 0, BNORM_F64 = 1, BNORM_BF16 = 2, BNORM_F16 = 3 } bnorm_dtype;
 
 /* Channels last: row-major N x C, NHWC. Channels first: NCHW. */
@@ -96,7 +102,8 @@ typedef struct bnorm_desc {
     size_t spatial;  /* S; 1 for a matrix; 0 is as empty as batch 0 */
 
     /* Strides in elements. Channels last: from one row (pixel) to the next, at least C. Channels first: from one
-     * image to the next, at least C * S. 0: dense for x and y; x_stride for dx; y_stride for the other three. */
+     * image to the next, at least C * S. 0: dense for x and y; for dx what x has, for dy, residual and dresidual what
+     * y has. */
     size_t x_stride, y_stride, dx_stride, dy_stride, residual_stride, dresidual_stride;
 
     double eps;            /* added to the variance inside the square root, in double; finite, >= 0; default 1e-5.
@@ -159,7 +166,7 @@ static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t fea
  * Arrays that a call does not use are not looked at (but see backward with y == x, below); the description is checked
  * as a whole by every call. What running_var holds is not checked: a negative one gives NaN where it outweighs eps.
  *
- * Overlap is judged by elements: a written array may share no element with any other array of the call. Disjoint
+ * Overlap is judged by elements: a written array, or the workspace, may share none with any other of the call. Disjoint
  * slices of one buffer are legal. Two exceptions: y == x, and dx == dy, each with equal strides (y_stride 0 is dense,
  * whatever x_stride is); a backward call whose y is its x is refused, for x is gone (BNORM_X_OVERWRITTEN).
  *
@@ -193,7 +200,8 @@ typedef enum bnorm_status {
     BNORM_ONE_VALUE,       /* forward training, or moments to finish, with M = 1: one value has no variance */
     BNORM_OVERLAP,         /* a written array shares an element with another array of the call */
     BNORM_X_OVERWRITTEN,   /* backward with y == x: x no longer holds the input */
-    BNORM_WORKSPACE,       /* workspace_size is smaller than bnorm_workspace_size says, or bytes than their size */
+    BNORM_WORKSPACE,       /* workspace_size is less than bnorm_workspace_size says; or there are fewer bytes than are
+                              to be written */
     BNORM_NO_MEMORY,       /* memory could not be allocated */
     BNORM_MISMATCH,        /* parts of other shape, dtype or layout, or larger than their whole; see section 8 */
     BNORM_NOT_ADJACENT,    /* a part that does not begin where the other ends */
@@ -230,9 +238,9 @@ BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bno
  *
  * dbeta and dgamma are written, not added to. dx may be dy, or the memory of y.
  *
- * Of inference, for frozen layers, there is no such call: dx = gamma * invstd * dy is bnorm_normalise with x = dy,
- * mean 0, invstd = 1 / sqrt(running_var + eps) and beta NULL; dbeta and dgamma are bnorm_gradient_sums with the running
- * mean, as double, and that invstd to finish.
+ * Of inference, for frozen layers, there is no such call: dx = gamma * invstd * dy is bnorm_normalise with dy for x and
+ * dx for y (and their strides for x_stride and y_stride), mean 0, invstd = 1 / sqrt(running_var + eps) and beta NULL;
+ * dbeta and dgamma are bnorm_gradient_sums with the running mean, as double, and that invstd to finish.
  *
  * Trips over memory: read x and dy, write dx, and read x and dy again where they did not stay in the cache. */
 BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *buffers);
@@ -264,9 +272,9 @@ BNORM_API void bnorm_layer_destroy(bnorm_layer *layer);
 /* bnorm_forward_training or bnorm_forward_inference on a batch of any size. */
 BNORM_API bnorm_status bnorm_layer_forward(bnorm_layer *layer, size_t batch, const void *x, void *y, bool training);
 
-/* bnorm_backward of the last training forward that succeeded, whose x it wants again: the layer keeps no copy. dx may
- * be dy, or NULL. Before any such forward there are no saved statistics: BNORM_NULL. If it had y == x, backward with
- * that x is refused: BNORM_X_OVERWRITTEN. */
+/* bnorm_backward of the last training forward that succeeded, whatever inference came after it: x and dy are of its
+ * batch, and x is the one it had, for the layer keeps no copy. dx may be dy, or NULL. Before any such forward there are
+ * no saved statistics: BNORM_NULL. If it had y == x, backward with that x is refused: BNORM_X_OVERWRITTEN. */
 BNORM_API bnorm_status bnorm_layer_backward(bnorm_layer *layer, const void *x, const void *dy, void *dx);
 
 /* The layer's own arrays of C floats, or doubles with BNORM_F64, to read and to write (an optimiser's step, a
@@ -285,21 +293,25 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *
  *     bnorm_moments *m;
  *     bnorm_moments_create(&m, &d, 0);
- *     bnorm_moments_accumulate(m, rows, x);                  // for each part, in order; first trip: reads x
- *     bnorm_moments_finish(m, mean, invstd);                 // once
+ *     for (each part, in order) bnorm_moments_accumulate(m, rows, x);   // first trip: reads the part's x
+ *     bnorm_moments_finish(m, mean, invstd);
  *     bnorm_moments_commit(m, running_mean, running_var);
- *     d.batch = rows;                                        // for each part, with b.mean = mean, b.invstd = invstd;
- *     bnorm_normalise(&d, &b);                               // second trip: reads x, writes y
+ *     for (each part) {                                                 // b.mean = mean, b.invstd = invstd
+ *         d.batch = rows, b.x = x, b.y = y;                             // the part's
+ *         bnorm_normalise(&d, &b);                                      // second trip: reads x, writes y
+ *     }
  *     bnorm_moments_destroy(m);
  *
  * and backward
  *
  *     bnorm_gradient_sums *g;
  *     bnorm_gradient_sums_create(&g, &d, 0);
- *     bnorm_gradient_sums_accumulate(g, rows, x, dy, mean);  // for each part, in order; first trip: reads x and dy
- *     bnorm_gradient_sums_finish(g, invstd, dgamma, dbeta);  // once
- *     d.batch = rows;                                        // for each part, with b.mean = mean, b.invstd = invstd;
- *     bnorm_input_gradient(&d, &b, g);                       // second trip: reads x and dy, writes dx
+ *     for (each part, in order) bnorm_gradient_sums_accumulate(g, rows, x, dy, mean);
+ *     bnorm_gradient_sums_finish(g, invstd, dgamma, dbeta);
+ *     for (each part) {
+ *         d.batch = rows, b.x = x, b.dy = dy, b.dx = dx;
+ *         bnorm_input_gradient(&d, &b, g);                              // second trip: reads x and dy, writes dx
+ *     }
  *     bnorm_gradient_sums_destroy(g);
  *
  * Where different processes have the parts, each creates its own with the number of its first block (in one process
@@ -308,10 +320,11 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
  * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
  * but for the end of the batch, give the bits of bnorm_forward_training and bnorm_backward on the whole batch, however
- * they are grouped and in whichever order they are merged; any other parts stay within the same bounds on the error.
- * Sums cover blocks [first, next) of the batch, and hold one node of the tree for each aligned power of two of blocks
- * in it, at most 1 + 2 log2(blocks), where an image of thousands of pixels counts as the several blocks it is cut into:
- * each node is a count and two doubles a feature. How many bytes they take, serialise tells.
+ * they are grouped; any other parts stay within the same bounds on the error. Images channels first have large blocks,
+ * see bnorm_block_rows. Sums cover blocks [first, next) of the batch, and hold one node of the tree for each aligned
+ * power of two of blocks in it: a count and two doubles a feature. Those are at most 1 + 2 log2(blocks), or of an image
+ * of thousands of pixels, which is one block but is cut into pieces, of pieces. How many bytes they take, serialise
+ * tells.
  *
  * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
  * and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section
@@ -349,8 +362,8 @@ BNORM_API size_t bnorm_moments_first_block(const bnorm_moments *m);
 BNORM_API size_t bnorm_moments_next_block(const bnorm_moments *m);
 
 /* The sums as plain bytes for any transport between machines of one byte order: 72 bytes, and 8 + 16 C for each node.
- * With bytes NULL *size is set to how many; otherwise it holds how many there are, and is set to how many were written.
- * Any alignment. BNORM_NULL; BNORM_WORKSPACE where there are too few. */
+ * With bytes NULL *size is set to how many; otherwise it holds how many there is room for, and is set to how many were
+ * written. Any alignment. BNORM_NULL; BNORM_WORKSPACE where there is too little room. */
 BNORM_API bnorm_status bnorm_moments_serialise(const bnorm_moments *m, void *bytes, size_t *size);
 
 /* Replaces what m holds, first block included, by what was serialised from sums of its shape. Everything is checked
@@ -360,7 +373,7 @@ BNORM_API bnorm_status bnorm_moments_deserialise(bnorm_moments *m, const void *b
 
 /* The nodes without the 72 bytes before them, for a transport whose ends know description and range, as mpi.h's do.
  * read_nodes adds those of the blocks from where m ends up to next_block, as merge would; *size holds how many bytes
- * there are, and is set to how many were read. BNORM_NULL; BNORM_WORKSPACE; BNORM_NOT_ADJACENT where m ends beyond
+ * are given, and is set to how many were read. BNORM_NULL; BNORM_WORKSPACE; BNORM_NOT_ADJACENT where m ends beyond
  * next_block; BNORM_CORRUPT where there are too few, or counts or squares are not possible; BNORM_OVERFLOW;
  * BNORM_NO_MEMORY. */
 BNORM_API bnorm_status bnorm_moments_write_nodes(const bnorm_moments *m, void *bytes, size_t *size);
@@ -405,8 +418,9 @@ BNORM_API bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_
                                             const bnorm_gradient_sums *total);
 
 /* What is wrong with the arguments of bnorm_forward_training, or bnorm_backward, for a part of a batch; nothing is read
- * or written. For processes that want to agree that all is well before any begins. One value is no error, a part
- * without values may have NULL for x, y, dy and dx only, and the workspace does not matter. */
+ * or written. For processes that want to agree that all is well before any begins. One value is no error. A part
+ * without values may have NULL for x, y, dy and dx; what else is required, backward mean and invstd, is so of such a
+ * part too. The workspace does not matter. */
 BNORM_API bnorm_status bnorm_check_training_part(const bnorm_desc *desc, const bnorm_buffers *buffers);
 BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
@@ -417,9 +431,10 @@ BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const b
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
 
 /* Batch entries in one block, a power of two that does not depend on the batch: 64 rows of a matrix of 64 features or
- * more, more of a narrower one, fewer images the larger they are, down to 1. Sums are taken by blocks, and blocks
- * are merged in a tree over their numbers: a part of a batch that starts and ends at a multiple of this (or at the end
- * of the batch) is a whole number of blocks. */
+ * more, more of a narrower one. Images are fewer the larger they are, down to 1, and channels first far more than
+ * channels last: of 64 channels and 7 x 7 pixels 64 and 1, of 14 x 14 8 and 1, of 56 x 56 1 and 1. Sums are taken by
+ * blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts and ends at a multiple of
+ * this (or at the end of the batch) is a whole number of blocks. */
 BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
 
 /* ---- 10. Text ---------------------------------------------------------------------------------------------------- */
