@@ -1,0 +1,222 @@
+/* Template: rows added up on top of each other, column by column. Wants integers.h, terms.h, fold.h and fetch.h. */
+
+/* One vector of columns over 1 or TOGETHER rows. */
+BN_INLINE void add_column(int what, const vd *x, const vd *dy, size_t rows, vd pivot, double *s, double *q)
+{
+    vd sum = vd_load(s), other = vd_load(q);
+
+    add(what, x, dy, rows, VD, pivot, &sum, &other);
+    vd_store(s, sum);
+    vd_store(q, other);
+}
+
+/* AT_ONCE columns. */
+BN_INLINE void add_rows_at_once(int what, source a, size_t rows, const double *pivot, double *s, double *q)
+{
+    widened_room room;
+    const wide_source w = widened(what, a, rows, AT_ONCE, &room);
+    vd x[TOGETHER], dy[TOGETHER];
+
+    for (size_t j = 0; j < AT_ONCE; j += VD) {
+        for (size_t r = 0; r < rows; r++) {
+            x[r] = wide_at(w.x, r * w.x_stride + j);
+            if (what == GRADIENT) dy[r] = wide_at(w.dy, r * w.dy_stride + j);
+        }
+        add_column(what, x, dy, rows, has_pivot(what) ? vd_load(pivot + j) : vd_zero(), s + j, q + j);
+    }
+}
+
+/* A vector of columns, or a part of one: beyond it the pivot is 0 too. */
+BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const double *pivot, double *s, double *q)
+{
+    vd x[TOGETHER], dy[TOGETHER];
+
+    for (size_t r = 0; r < rows; r++) {
+        x[r] = load_some(a.x + r * a.x_stride, part);
+        if (what == GRADIENT) dy[r] = load_some(a.dy + r * a.dy_stride, part);
+    }
+    add_column(what, x, dy, rows, has_pivot(what) ? vd_load_some(pivot, part) : vd_zero(), s, q);
+}
+
+/* So that gcc counts rows from here. Else it keeps a pointer to each, more than there are registers, and moves them
+ * through those of vectors: gradient sums of f32 took 1.1 to 1.18 times as long with AVX-512 (Xeon of family 6, model
+ * 207). Smaller vectors take more steps, and gain nothing by it; clang's code is worse for it. */
+BN_INLINE void hide_origin(int what, source *a)
+{
+    (void)what, (void)a;
+#ifndef __clang__
+    if (BN_VECTOR_BYTES < 64) return;
+    __asm__("" : "+r"(a->x));
+    if (what == GRADIENT) __asm__("" : "+r"(a->dy));
+#endif
+}
+
+/* By pages, each of TOGETHER rows that are fetched during a group is of another page. Steps take turns, so that a line
+ * is asked for once. */
+enum { STEPS_OF_LINE = LINE / (AT_ONCE * sizeof(stored)) };
+_Static_assert((int)PAGES_TOGETHER == (int)TOGETHER && (!HAS_PAGES || (int)STEPS_OF_LINE <= (int)TOGETHER),
+               "a row of each");
+
+/* What is summed again has just been read. Of 16 bits backward arithmetic decides, not memory: by pages 1048576 x 16
+ * takes 1.04 times as long (Xeon of family 6, model 106). */
+BN_INLINE bool is_by_pages(int what, bool pages)
+{
+    const bool busy = what == GRADIENT && sizeof(stored) == 2;
+    return HAS_PAGES && pages && what != AROUND && !busy;
+}
+
+/* Where the rows of a later group are that are fetched during this one. */
+typedef struct group_ahead {
+    size_t row, apart; /* the first from the first here, and the next from that; by pages */
+} group_ahead;
+
+/* Of group `number` of a block, in whose pages `rows`, a power of two, make one: of the pages after those the first row
+ * that is not fetched yet. */
+BN_INLINE group_ahead ahead_of_group(size_t number, size_t rows)
+{
+    const size_t done = number & (rows - 1);
+    return (group_ahead){TOGETHER * (rows > 1 ? rows - done : 2) + done, rows};
+}
+
+/* This step's share of a line of each row. */
+BN_INLINE void fetch_share(int cache, uintptr_t first, size_t apart, size_t j)
+{
+    enum { LINES = TOGETHER / STEPS_OF_LINE };
+    for (size_t i = j / AT_ONCE % STEPS_OF_LINE * LINES, end = i + LINES; i < end; i++)
+        fetch(cache, first + i * apart + j * sizeof(stored), LINE);
+}
+
+/* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
+ * in the order of addresses, its share of a later group, or of several. */
+BN_INLINE void add_row_group(int what, int cache, bool pages, source a, group_ahead g, size_t rows, size_t columns,
+                             const double *pivot, double *s, double *q)
+{
+    const size_t fewest = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * AT_ONCE * sizeof(stored);
+    const size_t ahead = rows_ahead(a.x_stride, fewest), ahead_dy = rows_ahead(a.dy_stride, fewest);
+    const uintptr_t first = beyond(a.x, g.row * a.x_stride), first_dy = beyond(a.dy, g.row * a.dy_stride);
+    size_t j = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        uintptr_t next = beyond(a.x, (r + ahead) * a.x_stride);
+        uintptr_t next_dy = beyond(a.dy, (r + ahead_dy) * a.dy_stride);
+        for (const size_t end = columns / AT_ONCE * (r + 1) / rows * AT_ONCE; j < end; j += AT_ONCE) {
+            if (pages) {
+                fetch_share(cache, first, g.apart * a.x_stride * sizeof(stored), j);
+                if (what == GRADIENT) fetch_share(cache, first_dy, g.apart * a.dy_stride * sizeof(stored), j);
+            } else {
+                fetch(cache, next, share);
+                next += share;
+                if (what == GRADIENT) {
+                    fetch(cache, next_dy, share);
+                    next_dy += share;
+                }
+            }
+            source here = moved_by(a, 0, j);
+            hide_origin(what, &here);
+            add_rows_at_once(what, here, rows, pivot + j, s + j, q + j);
+        }
+    }
+    for (; j + VD <= columns; j += VD) add_rows(what, moved_by(a, 0, j), rows, VD, pivot + j, s + j, q + j);
+    if (j < columns) add_rows(what, moved_by(a, 0, j), rows, columns - j, pivot + j, s + j, q + j);
+}
+
+BN_INLINE void add_block_from(int what, int cache, bool pages, source a, size_t rows, size_t columns,
+                              const double *pivot, double *s, double *q)
+{
+    const size_t to_page = pages ? rows_to_page(a.x_stride) : 1;
+    size_t r = 0;
+
+    for (; r + TOGETHER <= rows; r += TOGETHER)
+        add_row_group(what, cache, pages, moved_by(a, r, 0), ahead_of_group(r / TOGETHER, to_page), TOGETHER, columns,
+                      pivot, s, q);
+    for (; r < rows; r++)
+        add_row_group(what, cache, false, moved_by(a, r, 0), (group_ahead){0}, 1, columns, pivot, s, q);
+}
+
+/* s and q hold whole vectors. */
+BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, const double *pivot, double *s,
+                         double *q)
+{
+    const size_t rows = t->rows;
+    const bool pages = is_by_pages(what, t->pages), wide = is_wide(columns);
+
+    if (what == AROUND || (!t->far && is_long(columns))) /* the former has just been read */
+        add_block_from(what, NOWHERE, false, a, rows, columns, pivot, s, q);
+    else if (pages && wide)
+        add_block_from(what, SECOND, true, a, rows, columns, pivot, s, q);
+    else if (pages)
+        add_block_from(what, FIRST, true, a, rows, columns, pivot, s, q);
+    else if (t->far && wide)
+        add_block_from(what, SECOND, false, a, rows, columns, pivot, s, q);
+    else
+        add_block_from(what, FIRST, false, a, rows, columns, pivot, s, q);
+}
+
+/* Rows of a strided narrow matrix, set side by side. */
+BN_INLINE void pack(const stored *x, size_t stride, size_t rows, size_t columns, stored *packed)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < columns; j++) packed[r * columns + j] = x[r * stride + j];
+}
+
+/* The narrow tile as rows of lanes * columns values; the last may be short. */
+BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, const double *pivot, double *s,
+                         double *q)
+{
+    const size_t rows = t->rows, lanes = t->lanes, wide = lanes * columns;
+    const bool dense = a.x_stride == columns && (what != GRADIENT || a.dy_stride == columns);
+    stored packed_x[TOGETHER * BN_LANES_MOST], packed_dy[TOGETHER * BN_LANES_MOST];
+
+    for (size_t r = 0; r < rows;) {
+        const size_t full = (rows - r) / lanes, take = dense ? full : least(full, TOGETHER);
+        const size_t here = take > 0 ? take * lanes : rows - r, values = take > 0 ? wide : here * columns;
+        source from = moved_by(a, r, 0);
+        if (!dense) {
+            pack(from.x, a.x_stride, here, columns, packed_x);
+            from.x = packed_x;
+            if (what == GRADIENT) {
+                pack(from.dy, a.dy_stride, here, columns, packed_dy);
+                from.dy = packed_dy;
+            }
+        }
+        from.x_stride = from.dy_stride = wide;
+        if (dense && is_by_pages(what, t->pages))
+            add_block_from(what, FIRST, true, from, larger(take, 1), values, pivot, s, q);
+        else
+            add_block_from(what, FIRST, false, from, larger(take, 1), values, pivot, s, q);
+        r += here;
+    }
+}
+
+/* One a feature becomes one a value of a run, in whole vectors, of which the next run takes back what is not this
+ * one's; and one of each lane. Where each lane was copied from the one before, 200 x 1 backward took 1.2 times as long:
+ * every load waits for a store. */
+BN_INLINE void spread(const double *of_features, const bn_tile *t, double *p)
+{
+    const size_t columns = t->columns * t->run;
+    const double *const of_columns = t->run > 1 ? p : of_features;
+
+    if (t->run > 1)
+        for (size_t c = 0; c < t->columns; c++)
+            for (size_t r = 0; r < t->run; r += VD) vd_store(p + c * t->run + r, vd_zero() + of_features[c]);
+    if (t->lanes > 1)
+        for (size_t i = 0; i < columns; i++) {
+            const double value = of_columns[i];
+            for (size_t lane = 0; lane < t->lanes; lane++) p[lane * columns + i] = value;
+        }
+}
+
+BN_INLINE void add_columns(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+{
+    const size_t columns = t->columns * t->run, room = round_up(t->lanes * columns, VD);
+
+    memset(s, 0, room * sizeof *s);
+    memset(q, 0, room * sizeof *q);
+    if (t->lanes == 1) {
+        add_block(what, t, a, columns, pivot, s, q);
+    } else {
+        add_lanes(what, t, a, columns, pivot, s, q);
+        fold_rows(is_kept(what), t->lanes, columns, s, q);
+    }
+    if (t->run > 1) fold_runs(is_kept(what), t->columns, t->run, s, q, s, q);
+}
