@@ -22,15 +22,6 @@ enum {
 
 _Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "there is room where three arrays are worth two threads");
 
-static bool is_of_socket(void) { return bn_last_level_cache() > LAST_CACHE; }
-
-/* What is counted on of the last cache. Of one that dozens of cores share: 16 MB by one thread, 20 by two, 24 at most,
- * see beyond_cache. */
-static size_t last_cache(size_t threads)
-{
-    return is_of_socket() ? least(12 + 4 * threads, 24) << 20 : bn_last_level_cache();
-}
-
 /* Bytes of a value as it is computed with. */
 static size_t computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
 size_t bn_strip_values(size_t value) { return values_in(BN_STRIP_BYTES, computed(value)); }
@@ -43,6 +34,8 @@ bool bn_factor_a_value(const bn_plan *p, size_t value)
 {
     return p->run * value <= (p->rows <= FEW_ROWS ? BN_TABLE_RUN / 2 : BN_TABLE_RUN);
 }
+
+/* ---- room: what any walk of a shape may want, whatever the caches and the threads are ---- */
 
 /* Few rows, so long that threads can own columns. */
 static bool few_long_rows(const bn_plan *p, size_t value)
@@ -57,13 +50,18 @@ static bool without_nodes(const bn_plan *p, size_t value, size_t chunks)
     return chunks <= 1 || few_long_rows(p, value);
 }
 
+static size_t nodes_of(const bn_plan *p, size_t value, size_t chunks)
+{
+    return without_nodes(p, value, chunks) ? 0 : chunks * 2 * sizeof(double) * p->columns;
+}
+
 /* A node and the tables of a matrix, from a cache line on. */
 static size_t room_to_cross(const bn_plan *p, size_t value)
 {
     return 2 * sizeof(double) * p->columns + LINE + divide_up(p->columns, bn_strip_values(value)) * BN_SET_BYTES;
 }
 
-/* Whether a matrix of so many rows or fewer may be crossed, see below. */
+/* Whether a matrix of so many rows or fewer may be crossed. */
 static bool fewer_may_cross(const bn_plan *p, size_t value)
 {
     return p->run == 1 && p->lanes == 1 && p->columns * value < RESIDENT_ROW && p->values * p->columns >= BN_WORTH &&
@@ -74,46 +72,6 @@ static bool fewer_may_cross(const bn_plan *p, size_t value)
  * shared out for sums, and rows for elements. On two threads 64 x 1024 takes 0.7 to 0.9 of the time of one, 100 x 1000
  * 0.75 (Zen 3). */
 static bool may_cross(const bn_plan *p, size_t value) { return p->rows <= CROSSED_ROWS && fewer_may_cross(p, value); }
-
-/* Whether threads of which one has `most` rows share them out as evenly as can be. */
-static bool evenly(size_t most, size_t threads, size_t rows) { return 10 * most * threads <= 11 * rows; }
-
-static bool even_in_chunks(const bn_plan *p, size_t threads)
-{
-    return evenly(divide_up(p->chunks, threads) * p->chunk_blocks * p->block_rows, threads, p->rows);
-}
-
-/* Pieces of rows whose size is a power of two share few sets of the core's cache. On 512 KB, 4 images of 49 pixels and
- * 512 channels, 800 KB of x and dy, are 1.7 times as fast backwards crossed as on one thread; 300 x 512, 1.2 MB,
- * take 1.15 times as long as by chunks (Zen 3). */
-static bool pieces_stay(const bn_plan *p, size_t value, size_t reads)
-{
-    const size_t row = p->columns * value;
-    return (row & (row - 1)) != 0 || p->rows * row * reads <= 2 * bn_core_cache();
-}
-
-static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
-{
-    const bool in_pages = p->chunks <= 1 && p->columns * value / BN_STRIP_BYTES >= threads;
-    return threads > 1 && trips.sums && trips.elements && trips.room && may_cross(p, value) &&
-           !even_in_chunks(p, threads) && !in_pages && pieces_stay(p, value, trips.reads);
-}
-
-/* Without sums blocks do not matter, and the last may be shorter: of 50 images of 14 x 14, seven of them, one of two
- * threads had 32, and inference took 1.27 times as long. Not where columns, or parts, are shared out more evenly, nor
- * where rows are long or values few, as each thread makes all factors: 4 x 3000 took 1.45 times as long (Xeon of family
- * 6, model 167). */
-static bool is_by_rows(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
-{
-    if (trips.sums || !bn_plan_whole_runs(p) || few_long_rows(p, value)) return false;
-    return threads == 1 ||
-           (evenly(divide_up(p->rows, threads), threads, p->rows) && p->values * p->columns >= BN_WORTH);
-}
-
-static size_t nodes_of(const bn_plan *p, size_t value, size_t chunks)
-{
-    return without_nodes(p, value, chunks) ? 0 : chunks * 2 * sizeof(double) * p->columns;
-}
 
 size_t bn_schedule_nodes(const bn_plan *p, size_t value) { return nodes_of(p, value, p->chunks); }
 
@@ -129,6 +87,8 @@ size_t bn_schedule_room_most(const bn_plan *p, size_t value)
     const size_t crossed = fewer_may_cross(p, value) ? room_to_cross(p, value) : 0;
     return least(larger(nodes, crossed), bn_plan_room(p, value));
 }
+
+/* ---- threads ---- */
 
 /* Small work does not even ask how many threads there are. */
 static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
@@ -146,124 +106,12 @@ static size_t owners(const bn_plan *p, size_t value, size_t threads)
     return pages > 1 ? least(threads, pages) : 1;
 }
 
-/* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. With all else that
- * is done for far arrays, calls of two trips took 0.64 to 0.92 of the time at 20 MB: what is read stays for the second.
- * Where there is one trip, nothing was gained there (Zen 3). The 300 MB of a socket are not for one program: on 2
- * of its cores calls whose arrays have 34 to 160 MB take 0.46 to 0.8 of the time where they are not counted on, and 0.7
- * to 0.87 together with a reading of the output. From 16 MB on, x and y, calls by themselves take 0.6 to 0.65 of the
- * time there, with that reading 0.9 to 1.14; at 12 to 15 MB 0.72 to 0.97 and 1.2 to 1.35 (Xeon of family 6, model 207).
- * Of 48 MB: on 2 cores from 14 to 17 MB 0.56 to 0.94 and 0.76 to 1.03, at 8 to 13 MB 0.83 to 1.22 and 1.0 to 1.18; on
- * one core from 10 to 15 MB 0.55 to 0.88 and 0.83 to 0.96, at 6 to 9 MB 0.82 to 1.0 and 0.95 to 1.16 (model 106). The
- * cores' own caches add to the last one: an output of 17 MB stays in those of 16 cores, of 2 MB each, and reading it
- * costs nothing (model 207). */
-static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
+/* Whether threads of which one has `most` rows share them out as evenly as can be. */
+static bool evenly(size_t most, size_t threads, size_t rows) { return 10 * most * threads <= 11 * rows; }
+
+static bool even_in_chunks(const bn_plan *p, size_t threads)
 {
-    const size_t cache = last_cache(threads) + threads * bn_core_cache();
-    return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (two_trips ? 9 : 10);
-}
-
-/* From the last cache pages come no faster together: with one of 48 MB, calls of 16 to 24 MB took 0.97 to 1.14 times as
- * long by pages, of 32 and 40 MB 0.92 to 1.0 forward and 0.82 to 1.07 backward, of 48 MB 0.91 to 1.0; of 64 and 96 MB
- * 0.84 to 0.99 (Xeon of family 6, model 106). Where 480 MB are a socket's, of 16 to 67 MB 1.04 to 1.07 in rows of 64
- * values and 1.0 in longer ones, of 134 MB 0.99 to 1.02, of 160 to 410 MB 0.75 to 1.0, backward 0.78 to 1.05 (model
- * 167). */
-static bool is_in_memory(size_t bytes) { return bytes > least(bn_last_level_cache(), IN_MEMORY); }
-
-/* Nodes below the one of a task: the tree keeps one for each level. */
-static size_t levels(size_t blocks)
-{
-    size_t n = 0;
-    for (; blocks > 1; blocks = bn_plan_left(blocks)) n++;
-    return n;
-}
-
-/* Bytes of one feature that are to stay in cache from the first trip to the second. */
-static size_t feature_bytes(const bn_plan *p, size_t value, size_t reads) { return p->values * value * reads; }
-
-/* Features whose values fit a core's own cache, with room for what passes through: backward, ResNet-50's images are 1.0
- * to 1.1 times as fast with half of 2 MB as with three quarters (Xeon of family 6, model 207). Two far arrays have a
- * quarter: 1.0 to 1.05 times as fast as with half; one has not, forward in bfloat16 takes up to 1.05 times as long, nor
- * where 10 MB in all are not far, 0.98 to 1.05 (model 167). */
-static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads, bool far)
-{
-    return bn_core_cache() / (far ? 2 * reads : 2) / (feature_bytes(p, value, reads) + 1);
-}
-
-/* Or, where those are less than a piece, and its share of the last cache holds more, as many as make one. */
-static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
-{
-    const size_t own = features_in_own_cache(p, value, reads, far), piece = divide_up(PIECE, p->run * value);
-    const size_t more = least(piece, last_cache(threads) / 2 / threads / (feature_bytes(p, value, reads) + 1));
-    return larger(own, more);
-}
-
-/* Features of the widest tile that the tables, and the room for sums of columns, allow. */
-static size_t widest_tile(const bn_plan *p, size_t value)
-{
-    return p->run > BN_SHORT_RUN ? BN_LONG_RUNS : bn_strip_values(value) / p->run;
-}
-
-/* Columns of the widest strip that scratch and, for resident ones, the cache allow; 0 is taken for 1. Where tables hold
- * one factor a feature a strip may be several tiles, unless tiles are tasks of their own: what is done once a feature
- * is a chain of operations, and the chains of many features overlap. With an eighth of the core's cache one to eight
- * images of 7 x 7 are 1.05 to 1.2 times as fast, inference of one 1.4; with half of it 50 of them take 1.05 times as
- * long (Xeon of family 6, model 207). */
-static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, const bn_schedule *s, size_t threads,
-                           size_t blocks)
-{
-    const size_t nodes = levels(blocks) + s->resident; /* which keep their own node there too */
-    size_t most = s->tile;
-
-    if (!bn_factor_a_value(p, value)) {
-        if (!trips.sums)
-            most = bn_strip_values(value);
-        else if (s->resident)
-            most =
-                least(bn_strip_values(value), larger(most, features_in_own_cache(p, value, trips.reads, s->far) / 4));
-    }
-    if (trips.sums && nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
-    if (s->resident) most = least(most, features_in_cache(p, value, trips.reads, threads, s->far));
-    return most;
-}
-
-/* Channels first, all values of a feature are visited at small cost: a feature stays in the core's own cache, or in its
- * share of the last one, unless there are so few that threads would wait for each other longer than for memory. Rows of
- * channels last are cut where strips of a page save a trip to memory: with 700 and 1000 of them, 1.05 to 1.3 times as
- * fast. From a socket's last cache they come no faster than from memory: forward training of 1024 x 4096 is 1.2 times
- * as fast uncut. */
-static bool worth_residing(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
-{
-    const bool only_own = p->run == 1 && is_of_socket();
-    const size_t fit =
-        least(only_own ? features_in_own_cache(p, value, reads, far) : features_in_cache(p, value, reads, threads, far),
-              p->columns);
-    const size_t piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
-
-    if (p->lanes > 1 || fit == 0 || (fit < p->columns && fit * p->run * value < piece)) return false;
-    if (p->run == 1) return far;
-    return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;
-}
-
-/* Features at which a tile may begin, so that it begins with a cache line. */
-static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
-{
-    const size_t n = times_to_line(p->run * value);
-    return n <= most || p->run == 1 ? n : 1;
-}
-
-/* The largest multiple of step that is within `most`, or step. */
-static size_t in_steps(size_t most, size_t step) { return larger(most - most % step, step); }
-
-/* As many chunks to a node as leave enough tasks: what threads hand each other costs more than what they sum. */
-static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
-{
-    const size_t narrow = least(p->columns, widest_tile(p, value));
-    size_t group = 1;
-
-    while (p->chunks / (2 * group) >= TASKS_PER_THREAD * threads &&
-           levels(2 * group * p->chunk_blocks) * 2 * narrow <= BN_SCRATCH)
-        group *= 2;
-    return group;
+    return evenly(divide_up(p->chunks, threads) * p->chunk_blocks * p->block_rows, threads, p->rows);
 }
 
 static size_t divide_nearest(size_t a, size_t b) { return (a + b / 2) / b; }
@@ -298,6 +146,178 @@ static bool shared_evenly(size_t strips, size_t blocks, size_t blocks_of_group, 
     return 3 * most * threads <= 4 * strips * blocks;
 }
 
+/* ---- caches ---- */
+
+static bool is_of_socket(void) { return bn_last_level_cache() > LAST_CACHE; }
+
+/* What is counted on of the last cache. Of one that dozens of cores share: 16 MB by one thread, 20 by two, 24 at most,
+ * see beyond_cache. */
+static size_t last_cache(size_t threads)
+{
+    return is_of_socket() ? least(12 + 4 * threads, 24) << 20 : bn_last_level_cache();
+}
+
+/* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. With all else that
+ * is done for far arrays, calls of two trips took 0.64 to 0.92 of the time at 20 MB: what is read stays for the second.
+ * Where there is one trip, nothing was gained there (Zen 3). The 300 MB of a socket are not for one program: on 2
+ * of its cores calls whose arrays have 34 to 160 MB take 0.46 to 0.8 of the time where they are not counted on, and 0.7
+ * to 0.87 together with a reading of the output. From 16 MB on, x and y, calls by themselves take 0.6 to 0.65 of the
+ * time there, with that reading 0.9 to 1.14; at 12 to 15 MB 0.72 to 0.97 and 1.2 to 1.35 (Xeon of family 6, model 207).
+ * Of 48 MB: on 2 cores from 14 to 17 MB 0.56 to 0.94 and 0.76 to 1.03, at 8 to 13 MB 0.83 to 1.22 and 1.0 to 1.18; on
+ * one core from 10 to 15 MB 0.55 to 0.88 and 0.83 to 0.96, at 6 to 9 MB 0.82 to 1.0 and 0.95 to 1.16 (model 106). The
+ * cores' own caches add to the last one: an output of 17 MB stays in those of 16 cores, of 2 MB each, and reading it
+ * costs nothing (model 207). */
+static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
+{
+    const size_t cache = last_cache(threads) + threads * bn_core_cache();
+    return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (two_trips ? 9 : 10);
+}
+
+/* From the last cache pages come no faster together: with one of 48 MB, calls of 16 to 24 MB took 0.97 to 1.14 times as
+ * long by pages, of 32 and 40 MB 0.92 to 1.0 forward and 0.82 to 1.07 backward, of 48 MB 0.91 to 1.0; of 64 and 96 MB
+ * 0.84 to 0.99 (Xeon of family 6, model 106). Where 480 MB are a socket's, of 16 to 67 MB 1.04 to 1.07 in rows of 64
+ * values and 1.0 in longer ones, of 134 MB 0.99 to 1.02, of 160 to 410 MB 0.75 to 1.0, backward 0.78 to 1.05 (model
+ * 167). */
+static bool is_in_memory(size_t bytes) { return bytes > least(bn_last_level_cache(), IN_MEMORY); }
+
+/* Bytes of one feature that are to stay in cache from the first trip to the second. */
+static size_t feature_bytes(const bn_plan *p, size_t value, size_t reads) { return p->values * value * reads; }
+
+/* Features whose values fit a core's own cache, with room for what passes through: backward, ResNet-50's images are 1.0
+ * to 1.1 times as fast with half of 2 MB as with three quarters (Xeon of family 6, model 207). Two far arrays have a
+ * quarter: 1.0 to 1.05 times as fast as with half; one has not, forward in bfloat16 takes up to 1.05 times as long, nor
+ * where 10 MB in all are not far, 0.98 to 1.05 (model 167). */
+static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads, bool far)
+{
+    return bn_core_cache() / (far ? 2 * reads : 2) / (feature_bytes(p, value, reads) + 1);
+}
+
+/* Or, where those are less than a piece, and its share of the last cache holds more, as many as make one. */
+static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
+{
+    const size_t own = features_in_own_cache(p, value, reads, far), piece = divide_up(PIECE, p->run * value);
+    const size_t more = least(piece, last_cache(threads) / 2 / threads / (feature_bytes(p, value, reads) + 1));
+    return larger(own, more);
+}
+
+/* ---- the order ---- */
+
+/* Pieces of rows whose size is a power of two share few sets of the core's cache. On 512 KB, 4 images of 49 pixels and
+ * 512 channels, 800 KB of x and dy, are 1.7 times as fast backwards crossed as on one thread; 300 x 512, 1.2 MB,
+ * take 1.15 times as long as by chunks (Zen 3). */
+static bool pieces_stay(const bn_plan *p, size_t value, size_t reads)
+{
+    const size_t row = p->columns * value;
+    return (row & (row - 1)) != 0 || p->rows * row * reads <= 2 * bn_core_cache();
+}
+
+static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
+{
+    const bool in_pages = p->chunks <= 1 && p->columns * value / BN_STRIP_BYTES >= threads;
+    return threads > 1 && trips.sums && trips.elements && trips.room && may_cross(p, value) &&
+           !even_in_chunks(p, threads) && !in_pages && pieces_stay(p, value, trips.reads);
+}
+
+/* Without sums blocks do not matter, and the last may be shorter: of 50 images of 14 x 14, seven of them, one of two
+ * threads had 32, and inference took 1.27 times as long. Not where columns, or parts, are shared out more evenly, nor
+ * where rows are long or values few, as each thread makes all factors: 4 x 3000 took 1.45 times as long (Xeon of family
+ * 6, model 167). */
+static bool is_by_rows(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
+{
+    if (trips.sums || !bn_plan_whole_runs(p) || few_long_rows(p, value)) return false;
+    return threads == 1 ||
+           (evenly(divide_up(p->rows, threads), threads, p->rows) && p->values * p->columns >= BN_WORTH);
+}
+
+/* As far as the shape tells. */
+static bn_order order_of(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
+{
+    if (is_crossed(p, value, trips, threads)) return BN_CROSSED;
+    if (is_by_rows(p, value, trips, threads)) return BN_BY_ROWS;
+    return without_nodes(p, value, p->chunks) ? BN_RESIDENT : BN_STREAMED;
+}
+
+/* What else is resident: two blocks, of whose nodes one thread has no use; and what stays in these caches. Channels
+ * first, all values of a feature are visited at small cost: a feature stays in the core's own cache, or in its share of
+ * the last one, unless there are so few that threads would wait for each other longer than for memory. Rows of channels
+ * last are cut where strips of a page save a trip to memory: with 700 and 1000 of them, 1.05 to 1.3 times as fast. From
+ * a socket's last cache they come no faster than from memory: forward training of 1024 x 4096 is 1.2 times as fast
+ * uncut. */
+static bool worth_residing(const bn_plan *p, size_t value, bn_trips trips, size_t threads, bool far)
+{
+    const bool only_own = p->run == 1 && is_of_socket();
+    const size_t in_cache = only_own ? features_in_own_cache(p, value, trips.reads, far)
+                                     : features_in_cache(p, value, trips.reads, threads, far);
+    const size_t fit = least(in_cache, p->columns), piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
+
+    if (threads == 1 && p->blocks <= 2) return true;
+    if (!trips.sums || !trips.elements || p->lanes > 1) return false;
+    if (fit == 0 || (fit < p->columns && fit * p->run * value < piece)) return false;
+    if (p->run == 1) return far;
+    return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;
+}
+
+/* ---- strips ---- */
+
+/* Nodes below the one of a task: the tree keeps one for each level. */
+static size_t levels(size_t blocks)
+{
+    size_t n = 0;
+    for (; blocks > 1; blocks = bn_plan_left(blocks)) n++;
+    return n;
+}
+
+/* Features of the widest tile that the tables, and the room for sums of columns, allow. */
+static size_t widest_tile(const bn_plan *p, size_t value)
+{
+    return p->run > BN_SHORT_RUN ? BN_LONG_RUNS : bn_strip_values(value) / p->run;
+}
+
+/* As many chunks to a node as leave enough tasks: what threads hand each other costs more than what they sum. */
+static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
+{
+    const size_t narrow = least(p->columns, widest_tile(p, value));
+    size_t group = 1;
+
+    while (p->chunks / (2 * group) >= TASKS_PER_THREAD * threads &&
+           levels(2 * group * p->chunk_blocks) * 2 * narrow <= BN_SCRATCH)
+        group *= 2;
+    return group;
+}
+
+/* Columns of the widest strip that scratch and, for resident ones, the cache allow; 0 is taken for 1. Where tables hold
+ * one factor a feature a strip may be several tiles, unless tiles are tasks of their own: what is done once a feature
+ * is a chain of operations, and the chains of many features overlap. With an eighth of the core's cache one to eight
+ * images of 7 x 7 are 1.05 to 1.2 times as fast, inference of one 1.4; with half of it 50 of them take 1.05 times as
+ * long (Xeon of family 6, model 207). */
+static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, const bn_schedule *s, size_t blocks)
+{
+    const bool resident = s->order == BN_RESIDENT;
+    const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
+    size_t most = s->tile;
+
+    if (!bn_factor_a_value(p, value)) {
+        const size_t cached = features_in_own_cache(p, value, trips.reads, s->far) / 4;
+        if (!trips.sums)
+            most = bn_strip_values(value);
+        else if (resident)
+            most = least(bn_strip_values(value), larger(most, cached));
+    }
+    if (trips.sums && nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
+    if (resident) most = least(most, features_in_cache(p, value, trips.reads, (size_t)s->threads, s->far));
+    return most;
+}
+
+/* Features at which a tile may begin, so that it begins with a cache line. */
+static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
+{
+    const size_t n = times_to_line(p->run * value);
+    return n <= most || p->run == 1 ? n : 1;
+}
+
+/* The largest multiple of step that is within `most`, or step. */
+static size_t in_steps(size_t most, size_t step) { return larger(most - most % step, step); }
+
 /* Half of a table is an odd number of lines. Where it was a power of two, all tables and their halves, where a dtype
  * has these, began in the same set of the first cache, and 8192 x 4096 in bfloat16 took 1.2 times as long backwards
  * (Zen 3). */
@@ -320,8 +340,8 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 
 /* Blocks of a resident strip whose elements are passed over at once, from the last on: all, unless the strip exceeds
  * half of the core's cache. What was read last is still in it then: of 2 MB by an eighth 112 x 112 forward is 1.15
- * times as fast, backward 1.07; by less at once stores that pass the cache by are waited for too often, by 64 KB it
- * is 1.12 and 1.06, and where all stays in cache 0.97 to 1.0 (Xeon of family 6, model 167). */
+ * times as fast, backward 1.07; by less at once stores that pass the cache by are waited for too often, by 64 KB it is
+ * 1.12 and 1.06, and where all stays in cache 0.97 to 1.0 (Xeon of family 6, model 167). */
 static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, size_t strip)
 {
     const size_t cache = bn_core_cache();
@@ -330,65 +350,67 @@ static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, size_
     return round_up(divide_up(cache / 8, p->values * strip * value / p->blocks), of_row);
 }
 
-/* As many strips to a set of tables, a power of two, as give each thread one, and scratch room for the sums of one. */
-static void cut_crosswise(const bn_plan *p, size_t value, size_t threads, bn_schedule *s)
+/* Crossed: as many strips to a set of tables, a power of two, as give each thread one, and scratch room for the sums of
+ * one. */
+static void cut_crosswise(const bn_plan *p, size_t value, bn_schedule *s)
 {
     const size_t table = bn_strip_values(value), sets = divide_up(p->columns, table), step = LINE / value;
     const size_t nodes = levels(p->blocks), most = (nodes > 0 ? BN_SCRATCH / (2 * nodes) : table) / step * step;
     size_t in_set = 1;
 
-    while (in_set < table / step && (sets * in_set < threads || divide_up(p->columns, sets * in_set) > most))
+    while (in_set < table / step && (sets * in_set < (size_t)s->threads || divide_up(p->columns, sets * in_set) > most))
         in_set *= 2;
     s->strip = round_up(divide_up(p->columns, sets * in_set), step);
     s->set = s->strip * in_set;
     s->table_pitch = bn_table_values(value);
 }
 
+/* The other orders. Streamed, threads are to have about as much each. */
+static void cut(const bn_plan *p, size_t value, bn_trips trips, bn_schedule *s)
+{
+    const bool resident = s->order == BN_RESIDENT, streamed = s->order == BN_STREAMED;
+    const size_t threads = (size_t)s->threads, blocks = resident ? p->blocks : s->group * p->chunk_blocks;
+    const size_t tile = widest_tile(p, value);
+
+    s->tile = in_steps(tile, features_to_a_line(p, value, tile));
+    const size_t most = widest_strip(p, value, trips, s, blocks), step = features_to_a_line(p, value, most);
+    const size_t strips = divide_up(p->columns, in_steps(most, step));
+    s->strip = round_up(divide_up(p->columns, resident ? round_up(strips, threads) : strips), step);
+    while (streamed && s->strip > step && s->strip * p->run * value > PIECE_LEAST &&
+           !shared_evenly(divide_up(p->columns, s->strip), p->blocks, blocks, threads))
+        s->strip = round_up(s->strip / 2, step);
+    if (resident && trips.sums && trips.elements) s->back = blocks_at_once(p, value, trips.reads, s->strip);
+    s->table_pitch = pitch_of_tables(p->columns, value);
+    s->whole = !resident && trips.room && trips.elements && in_whole_rows(p, value, s->table_pitch);
+}
+
+/* ---- all of it ---- */
+
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
-    const size_t reads = trips.reads, arrays = reads + trips.elements;
-    const bool two_trips = trips.sums && trips.elements;
+    const size_t arrays = trips.reads + trips.elements, bytes = p->values * p->columns * value * arrays;
     size_t threads = threads_worth(p, arrays, asked);
-    bn_schedule s = {.strip = p->columns,
+    bn_schedule s = {.order = order_of(p, value, trips, threads),
+                     .strip = p->columns,
                      .tile = p->columns,
                      .set = p->columns,
-                     .back = p->blocks,
-                     .crossed = is_crossed(p, value, trips, threads),
-                     .by_rows = is_by_rows(p, value, trips, threads)};
+                     .back = p->blocks};
 
-    if (!s.crossed && !s.by_rows && without_nodes(p, value, p->chunks)) threads = owners(p, value, threads);
+    if (s.order == BN_RESIDENT) threads = owners(p, value, threads);
     s.threads = (int)threads;
-    const size_t bytes = p->values * p->columns * value * arrays;
-    s.far = beyond_cache(bytes, two_trips, threads);
+    s.far = beyond_cache(bytes, trips.sums && trips.elements, threads);
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     s.stream = s.far && !trips.in_place;
-    if (s.crossed) {
-        cut_crosswise(p, value, threads, &s);
+    if (s.order == BN_CROSSED) {
+        cut_crosswise(p, value, &s);
         return s;
     }
-    const bool halves = threads == 1 && p->blocks <= 2; /* of which one thread has no use */
-    s.resident = !s.by_rows && (without_nodes(p, value, p->chunks) || halves ||
-                                (two_trips && worth_residing(p, value, reads, threads, s.far)));
+    if (s.order == BN_STREAMED && worth_residing(p, value, trips, threads, s.far)) s.order = BN_RESIDENT;
     s.group = chunks_to_a_node(p, value, threads);
-    const size_t nodes = divide_up(p->chunks, s.group);
-    if (p->lanes > 1) {
-        if (!s.by_rows) s.threads = (int)least(threads, nodes);
-        return s;
-    }
-    const size_t blocks = s.resident ? p->blocks : s.group * p->chunk_blocks;
-    const size_t tile = widest_tile(p, value);
-    s.tile = in_steps(tile, features_to_a_line(p, value, tile));
-    const size_t most = widest_strip(p, value, trips, &s, threads, blocks);
-    const size_t step = features_to_a_line(p, value, most);
-    size_t strips = divide_up(p->columns, in_steps(most, step));
-    s.table_pitch = pitch_of_tables(p->columns, value);
-    s.whole = trips.room && !s.resident && trips.elements && in_whole_rows(p, value, s.table_pitch);
-    if (s.resident) strips = round_up(strips, threads);
-    s.strip = round_up(divide_up(p->columns, strips), step);
-    while (!s.resident && !s.by_rows && s.strip > step && s.strip * p->run * value > PIECE_LEAST &&
-           !shared_evenly(divide_up(p->columns, s.strip), p->blocks, blocks, threads))
-        s.strip = round_up(s.strip / 2, step);
-    if (s.resident && two_trips) s.back = blocks_at_once(p, value, reads, s.strip);
-    if (!s.by_rows) s.threads = (int)least(threads, divide_up(p->columns, s.strip) * (s.resident ? 1 : nodes));
+    if (p->lanes == 1) cut(p, value, trips, &s);
+    if (s.order == BN_BY_ROWS) return s;
+    /* no more than there are tasks */
+    const size_t nodes = s.order == BN_RESIDENT && p->lanes == 1 ? 1 : divide_up(p->chunks, s.group);
+    s.threads = (int)least(threads, divide_up(p->columns, s.strip) * nodes);
     return s;
 }

@@ -15,22 +15,27 @@ enum { BN_SCRATCH = 32 * 1024 / sizeof(double) };
 /* A set of tables for the widest strip. */
 enum { BN_SET_BYTES = BN_TABLES * BN_TABLE_BYTES };
 
+/* The four orders in which blocks are walked: see lib/README.md. */
+typedef enum bn_order {
+    BN_BY_ROWS,  /* no sums: rows are shared out for elements, whole or strip by strip */
+    BN_RESIDENT, /* all rows of a strip stay in cache: each strip is finished by one thread, without nodes */
+    BN_CROSSED,  /* strips of all rows are shared out for sums, then, by tables that threads share, rows for elements */
+    BN_STREAMED  /* chunks are shared out, each leaves a node */
+} bn_order;
+
 typedef struct bn_schedule {
+    bn_order order;
     int threads;        /* at most */
-    bool resident;      /* all rows of a strip stay in cache: each strip is finished by one thread, without nodes */
-    bool crossed;       /* strips of all rows are shared out for sums, then, by tables that threads share, rows for
-                           elements */
-    bool by_rows;       /* no sums: rows are shared out for elements, whole or strip by strip */
     bool far;           /* what is read and written does not stay in the last cache */
     bool pages;         /* and is fetched by several pages at once */
     bool stream;        /* write with stores that pass the cache by */
+    bool whole;         /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads
+                           share, in the room of all nodes but the first */
     size_t strip;       /* columns that are finished together */
     size_t tile;        /* columns that are summed together, at most */
     size_t back;        /* blocks of a resident strip whose elements are passed over at once, the last ones first */
     size_t group;       /* chunks that a thread reduces to one node by itself: a power of two */
-    bool whole;         /* rows that are wider than a tile: elements go row by row, by tables that threads share, in the
-                           room of all nodes but the first */
-    size_t table_pitch; /* values from one of these to the next */
+    size_t table_pitch; /* values from one of the shared tables to the next */
     size_t set;         /* columns that have their factors in one set of tables */
 } bn_schedule;
 

@@ -114,7 +114,7 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
 {
     k->operation->prepare(k->work, column, columns, a, b, c);
     c->far = k->schedule->far;
-    c->pages = k->schedule->pages && !k->schedule->resident; /* whose elements are in cache */
+    c->pages = k->schedule->pages && k->schedule->order != BN_RESIDENT; /* whose elements are in cache */
     c->stream = k->schedule->stream;
 }
 
@@ -277,15 +277,6 @@ static void share_factors(const walk *k, size_t column, size_t columns, size_t p
     if (c.extreme) atomic_store(k->extreme, true);
 }
 
-/* What is done once a column, after the first trip if there is one. */
-static void finish_columns(const walk *k, size_t column, size_t columns)
-{
-    double *const node = node_of(k->work, 0) + column;
-
-    if (k->operation->block) merge_chunks(k, column, columns);
-    k->operation->finish(k->work, column, columns, node, node + k->work->plan.columns);
-}
-
 /* Elements of rows [from, to) by the shared tables, in the order of element_tasks. */
 static void whole_rows(const walk *k, size_t from, size_t to)
 {
@@ -298,6 +289,43 @@ static void whole_rows(const walk *k, size_t from, size_t to)
         start = end - from > step ? end - step : from;
         k->operation->elements(w, (bn_block){.row = start, .rows = end - start, .run = 1}, 0, &c);
     }
+}
+
+/* This thread's columns of the node, in whole lines of 8 doubles. */
+typedef struct range {
+    size_t from, to;
+} range;
+
+static range columns_of_thread(const walk *k, size_t thread, size_t team)
+{
+    const size_t columns = k->work->plan.columns, lines = divide_up(columns, 8);
+    return (range){share_from(lines, thread, team) * 8, least(share_from(lines, thread + 1, team) * 8, columns)};
+}
+
+/* What is done once a column, after the first trip if there is one. */
+static void finish_columns(const walk *k, range c)
+{
+    double *const node = node_of(k->work, 0) + c.from;
+
+    if (c.from >= c.to) return;
+    if (k->operation->block) merge_chunks(k, c.from, c.to - c.from);
+    k->operation->finish(k->work, c.from, c.to - c.from, node, node + k->work->plan.columns);
+}
+
+/* Makes the factors of all columns, which are finished, and passes over whole rows. Not where factors are extreme:
+ * these want the tables of a strip. */
+static bool by_shared_tables(const walk *k, size_t thread, size_t team)
+{
+    const size_t rows = k->work->plan.rows;
+    const range c = columns_of_thread(k, thread, team);
+    const size_t again = least(c.to, LINE / k->work->value); /* where a row is the next after itself */
+
+    if (c.from < c.to) share_factors(k, c.from, c.to - c.from, c.from);
+    if (c.from < again) share_factors(k, c.from, again - c.from, k->work->plan.columns + c.from);
+    bn_barrier((int)team);
+    if (atomic_load(k->extreme)) return false;
+    whole_rows(k, share_from(rows, thread, team), share_from(rows, thread + 1, team));
+    return true;
 }
 
 static size_t first_task(const walk *k, size_t thread, size_t team)
@@ -335,36 +363,30 @@ static void share_of_rows(const walk *k, size_t step, size_t thread, size_t team
 static void by_rows(void *context, int thread, int team)
 {
     const walk *const k = context;
-    share_of_rows(k, k->schedule->strip, (size_t)thread, (size_t)team);
+    const size_t t = (size_t)thread, n = (size_t)team;
+
+    if (k->schedule->whole) {
+        finish_columns(k, columns_of_thread(k, t, n));
+        if (by_shared_tables(k, t, n)) return;
+    }
+    share_of_rows(k, k->schedule->strip, t, n);
 }
 
 static void streamed(void *context, int thread, int team)
 {
     const walk *const k = context;
     const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
-    const size_t columns = k->work->plan.columns, lines = divide_up(columns, 8); /* of 8 doubles */
-    const size_t column = share_from(lines, t, n) * 8, end = least(share_from(lines, t + 1, n) * 8, columns);
-    const size_t rows = k->work->plan.rows;
+    const bool sums = k->operation->block, whole = k->schedule->whole;
 
-    if (k->operation->block) {
+    if (sums) {
         for (size_t task = from; task < to; task++) reduce_task(k, task);
         bn_barrier(team);
     }
-    if (column < end && (k->operation->block || k->schedule->whole)) finish_columns(k, column, end - column);
+    if (sums || whole) finish_columns(k, columns_of_thread(k, t, n));
     if (!k->operation->elements) return;
-    if (k->operation->block) bn_barrier(team); /* nodes but the first are free from here on */
-    if (k->schedule->whole) {
-        const size_t again = least(end, LINE / k->work->value); /* where a row is the next after itself */
-        if (column < end) share_factors(k, column, end - column, column);
-        if (column < again) share_factors(k, column, again - column, columns + column);
-        bn_barrier(team);
-    }
-    if (k->schedule->whole && !atomic_load(k->extreme)) /* extreme factors want the tables of a strip */
-        whole_rows(k, share_from(rows, t, n), share_from(rows, t + 1, n));
-    else if (k->schedule->by_rows)
-        by_rows(context, thread, team);
-    else
-        element_tasks(k, from, to);
+    if (sums) bn_barrier(team); /* nodes but the first are free from here on */
+    if (whole && by_shared_tables(k, t, n)) return;
+    element_tasks(k, from, to);
 }
 
 /* Sums of a strip, all rows of it, and its factors. */
@@ -403,14 +425,16 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
     const bn_trips trips = {operation->block, operation->elements, reads, in_place, .room = work->nodes};
     const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc.threads);
     atomic_bool extreme = false;
+    const bool crosses = s.order == BN_CROSSED;
     walk k = {.work = work,
               .operation = operation,
               .schedule = &s,
               .strips = divide_up(p->columns, s.strip),
-              .tables = s.whole || s.crossed ? tables_among(work, s.crossed, operation->out) : NULL,
+              .tables = s.whole || crosses ? tables_among(work, crosses, operation->out) : NULL,
               .extreme = &extreme};
-    bn_body *const body = s.crossed ? crossed : s.resident ? resident : s.by_rows && !s.whole ? by_rows : streamed;
-    bn_parallel(s.threads, body, &k);
+    bn_body *const bodies[] = {
+        [BN_BY_ROWS] = by_rows, [BN_RESIDENT] = resident, [BN_CROSSED] = crossed, [BN_STREAMED] = streamed};
+    bn_parallel(s.threads, bodies[s.order], &k);
 }
 
 /* ---- what operations ask ---- */

@@ -42,4 +42,4 @@ static bn_schedule schedule_of(const bnorm_desc *d, int threads)
 
 bool streams(const bnorm_desc *d) { return schedule_of(d, 1).stream; }
 bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, 1).whole; }
-bool crosses(const bnorm_desc *d) { return schedule_of(d, 2).crossed; }
+bool crosses(const bnorm_desc *d) { return schedule_of(d, 2).order == BN_CROSSED; }
