@@ -54,9 +54,6 @@ else
     [ "$cores" -gt 1 ] && threads=$threads,$cores
 fi
 
-# 2 MB and 128 MB of x; for weak scaling 1 MB and 48 MB a thread.
-strong=1024x512,65536x512
-weak=512x512,24576x512
 ops=forward,backward
 options='--min-time=2'
 if [ -n "$short" ]; then
@@ -67,8 +64,15 @@ export OMP_PROC_BIND=close OMP_PLACES=cores OMP_DYNAMIC=false
 # shellcheck disable=SC2086 # options are several words
 run() { "$bench" --op="$ops" --threads="$threads" --no-textbook $options "$@" >"$work/log" || { cat "$work/log"; exit 1; }; }
 echo "scaling: threads $threads, pinned; this takes a while"
-run --shapes="$strong" --csv="$work/strong.csv"
-run --shapes="$weak" --weak --csv="$work/weak.csv"
+# 2 MB of x, and 128 MB, or as much more as makes x and y twice the last-level cache, but 2 GB at most. For weak scaling
+# 1 MB a thread, and half of the larger size.
+run --shapes=1024x512 --csv="$work/strong.csv"
+last=$(sed -n 's/.*last level taken as \([0-9]*\) KB.*/\1/p' "$work/strong.csv")
+rows=65536
+while [ $((rows * 4)) -le $((2 * ${last:-0})) ] && [ $rows -lt 1048576 ]; do rows=$((rows * 2)); done
+run --shapes="${rows}x512" --csv="$work/large.csv"
+grep -v '^#' "$work/large.csv" | tail -n +2 >>"$work/strong.csv"
+run --shapes="512x512,$((rows / 2))x512" --weak --csv="$work/weak.csv"
 
 # The bench's columns by name, so that new ones do no harm.
 {
@@ -92,8 +96,7 @@ grep -v '^#' "$results/scaling.csv" | awk -F, '
              ($11 > 100 ? "  !" : "") }
     END { print "\nSpeed-up is over one thread in the same repetitions, not the quotient of two rows, which are measured" \
                 " one after the other.\n!: other processes interrupted the row more than 100 times a second." }'
-last=$(sed -n 's/.*last level taken as //p' "$results/scaling.csv")
-echo "memory: arrays beyond twice the last-level cache, which the system says has $last."
+echo "memory: arrays beyond twice the last-level cache, which the system says has $last KB."
 
 if ! command -v gnuplot >/dev/null; then
     printf '\nNo picture: gnuplot is not installed (gnuplot-nox). Figures: %s\n' "$results/scaling.csv"
