@@ -16,12 +16,21 @@ static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
-/* Where the share of one of a team begins, of n things; of the one past the last, n. That is n * one / team, without a
- * product that may be too large. The ends apart, for small calls: divisions are slow. */
-static inline size_t share_from(size_t n, size_t one, size_t team)
+/* n * part / parts, without a product that may be too large. The ends apart, for small calls: divisions are slow. */
+static inline size_t fraction(size_t n, size_t part, size_t parts)
 {
-    if (one == 0) return 0;
-    return one == team ? n : n / team * one + n % team * one / team;
+    if (part == 0) return 0;
+    return part == parts ? n : n / parts * part + n % parts * part / parts;
+}
+
+typedef struct range {
+    size_t from, to;
+} range;
+
+/* The share of one thread in n things. */
+static inline range share(size_t n, size_t thread, size_t team)
+{
+    return (range){fraction(n, thread, team), fraction(n, thread + 1, team)};
 }
 
 /* Of so many bytes a value, which is a power of two: no division. */

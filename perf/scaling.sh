@@ -64,12 +64,15 @@ export OMP_PROC_BIND=close OMP_PLACES=cores OMP_DYNAMIC=false
 # shellcheck disable=SC2086 # options are several words
 run() { "$bench" --op="$ops" --threads="$threads" --no-textbook $options "$@" >"$work/log" || { cat "$work/log"; exit 1; }; }
 echo "scaling: threads $threads, pinned; this takes a while"
-# 2 MB of x, and 128 MB, or as much more as makes x and y twice the last-level cache, but 2 GB at most. For weak scaling
-# 1 MB a thread, and half of the larger size.
+# 2 MB of x, and 128 MB, or as much more as makes x and y twice the last-level cache, while three arrays of all threads
+# of the second run fit half of the memory. For weak scaling 1 MB a thread, and half of the larger size.
 run --shapes=1024x512 --csv="$work/strong.csv"
 last=$(sed -n 's/.*last level taken as \([0-9]*\) KB.*/\1/p' "$work/strong.csv")
 rows=65536
-while [ $((rows * 4)) -le $((2 * ${last:-0})) ] && [ $rows -lt 1048576 ]; do rows=$((rows * 2)); done
+memory=$(sed -n 's/MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo 2>/dev/null || :)
+while [ $((rows * 4)) -le $((2 * ${last:-0})) ] && [ $((rows * 2 * cores * 6)) -le "${memory:-0}" ]; do
+    rows=$((rows * 2))
+done
 run --shapes="${rows}x512" --csv="$work/large.csv"
 grep -v '^#' "$work/large.csv" | tail -n +2 >>"$work/strong.csv"
 run --shapes="512x512,$((rows / 2))x512" --weak --csv="$work/weak.csv"

@@ -52,7 +52,7 @@
  *         bnorm_desc    d = bnorm_matrix(BNORM_F32, 4, 2);  // defaults filled in; change what differs
  *         bnorm_buffers b = {.x = x, .y = y};               // C++17: bnorm_buffers b = {}; b.x = x; b.y = y;
  *         bnorm_status  s = bnorm_forward_training(&d, &b);
- *         if (s != BNORM_OK) puts(bnorm_status_string(s));
+ *         if (s != BNORM_OK) return puts(bnorm_status_string(s)), 1;
  *         for (int i = 0; i < 4; i++) printf("%g %g\n", y[2 * i], y[2 * i + 1]);
  *     }
  */
@@ -77,8 +77,8 @@ extern "C" {
 /* ---- 3. The description of the work ------------------------------------------------------------------------------ */
 
 /* The type of x, y, dx, dy, residual and dresidual: float, double, bfloat16 (the upper 16 bits of a float), IEEE 754
- * binary16; either of the last in 2 bytes of the machine's order, of whatever C type. Parameters and running statistics
- * are float, or double with BNORM_F64; saved statistics are always double. */
+ * binary16; the last two take 2 bytes, in the machine's byte order, whatever C type holds them. Parameters and running
+ * statistics are float, or double with BNORM_F64; saved statistics are always double. */
 typedef enum bnorm_dtype { BNORM_F32 = 0, BNORM_F64 = 1, BNORM_BF16 = 2, BNORM_F16 = 3 } bnorm_dtype;
 
 /* Channels last: row-major N x C, NHWC. Channels first: NCHW. */
@@ -198,7 +198,7 @@ typedef enum bnorm_status {
     BNORM_BAD_UPDATE_RATE, /* update_rate is outside [0, 1] or NaN */
     BNORM_BAD_THREADS,     /* threads is negative */
     BNORM_ONE_VALUE,       /* forward training, or moments to finish, with M = 1: one value has no variance */
-    BNORM_OVERLAP,         /* a written array shares an element with another array of the call */
+    BNORM_OVERLAP,         /* a written array, or the workspace, shares an element with another array of the call */
     BNORM_X_OVERWRITTEN,   /* backward with y == x: x no longer holds the input */
     BNORM_WORKSPACE,       /* workspace_size is less than bnorm_workspace_size says; or there are fewer bytes than are
                               to be written */
@@ -320,11 +320,11 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
  * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
  * but for the end of the batch, give the bits of bnorm_forward_training and bnorm_backward on the whole batch, however
- * they are grouped; any other parts stay within the same bounds on the error. Images channels first have large blocks,
- * see bnorm_block_rows. Sums cover blocks [first, next) of the batch, and hold one node of the tree for each aligned
- * power of two of blocks in it: a count and two doubles a feature. Those are at most 1 + 2 log2(blocks), or of an image
- * of thousands of pixels, which is one block but is cut into pieces, of pieces. How many bytes they take, serialise
- * tells.
+ * they are grouped; any other parts stay within the same bounds on the error. Small images channels first have large
+ * blocks, see bnorm_block_rows. Sums cover blocks [first, next) of the batch, and hold one node of the tree for each
+ * aligned power of two of blocks in it: a count and two doubles a feature. Those are at most 1 + 2 log2(blocks), or of
+ * an image of thousands of pixels, which is one block but is cut into pieces, of pieces. How many bytes they take,
+ * serialise tells.
  *
  * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
  * and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section

@@ -1,5 +1,5 @@
 /* Template: what an element pass needs of each feature, as elements are computed: made once, looked up for each group
- * of values. Wants a vector and a dtype header, integers.h and rounding.h.
+ * of values. Wants a vector and a dtype header, integers.h, rounding.h and fetch.h.
  *
  * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
  * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units. */

@@ -114,12 +114,12 @@ BN_INLINE void fetch_values(int what, int cache, source a, size_t x, size_t dy, 
 }
 
 /* The lanes of each feature, of short runs. What follows in each of the rows that are read side by side is the next
- * feature's: past the cache it is fetched into the first one meanwhile, and backward of 50 images of 9 x 9 to 15 x 15
- * is 1.02 to 1.08 times as fast on two threads, of 14 x 14 on one 1.18; in cache one image of 14 x 14 took 1.05 to 1.1
- * times as long so (Xeon of family 6, model 167). To keep at hand what is needed to fetch as of longer runs costs as
- * much as to add up few values: without, one image of 7 x 7 or 8 x 8 is 1.13 to 1.22 times as fast, of 14 x 14 1.1,
- * fifty of these 1.0 to 1.05; by add_run with nothing to fetch 7 x 7 takes up to 1.09 times as long with AVX2 (Xeon of
- * family 6, model 106). */
+ * feature's: past the last cache it is fetched into the first one meanwhile, and backward of 50 images of 9 x 9 to 15 x
+ * 15 is 1.02 to 1.08 times as fast on two threads, of 14 x 14 on one 1.18; in cache one image of 14 x 14 took 1.05
+ * to 1.1 times as long so (Xeon of family 6, model 167). To keep at hand what is needed to fetch as of longer runs
+ * costs as much as to add up few values: without, one image of 7 x 7 or 8 x 8 is 1.13 to 1.22 times as fast, of 14 x
+ * 14 1.1, fifty of these 1.0 to 1.05; by add_run with nothing to fetch 7 x 7 takes up to 1.09 times as long with AVX2
+ * (Xeon of family 6, model 106). */
 BN_INLINE void add_short_runs(int what, int cache, const bn_tile *t, source a, const double *pivot, double *s,
                               double *q)
 {
@@ -131,18 +131,20 @@ BN_INLINE void add_short_runs(int what, int cache, const bn_tile *t, source a, c
         end = least(r + together, t->rows);
         for (size_t c = 0; c < t->columns; c++) {
             const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
-            const bool last = c + 1 == t->columns; /* after it come the next rows */
+            const bool last = c + 1 == t->columns; /* after it come the next rows, as a rule */
             const size_t next = last ? together * a.x_stride - c * t->pitch : t->pitch;
             const size_t next_dy = last ? together * a.dy_stride - c * t->pitch : t->pitch;
             for (size_t i = r; i < end; i++) {
                 const source here = moved_by(a, i, c * t->pitch);
                 for (size_t j = 0; j < steps; j += BN_STEP) {
-                    fetch_values(what, cache, moved_by(here, 0, j), next, next_dy, BN_STEP);
-                    add_step(what, moved_by(here, 0, j), p, part_s, part_q);
+                    const source step = moved_by(here, 0, j);
+                    fetch_values(what, cache, step, next, next_dy, BN_STEP);
+                    add_step(what, step, p, part_s, part_q);
                 }
                 if (rest == 0) continue;
-                fetch_values(what, cache, moved_by(here, 0, steps), next, next_dy, rest);
-                add_rest(what, moved_by(here, 0, steps), rest, p, part_s, part_q);
+                const source left = moved_by(here, 0, steps);
+                fetch_values(what, cache, left, next, next_dy, rest);
+                add_rest(what, left, rest, p, part_s, part_q);
             }
             hand_over(what, r == 0, part_s, part_q, s + c * BN_LANES, q + c * BN_LANES);
         }
@@ -193,12 +195,12 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 {
     double lanes_s[BN_LONG_RUNS * BN_LANES], lanes_q[BN_LONG_RUNS * BN_LANES];
 
-    if (HAS_PAGES && !is_long_run(t->run) && t->far && what != AROUND)
-        add_short_runs(what, FIRST, t, a, pivot, lanes_s, lanes_q);
-    else if (HAS_PAGES && !is_long_run(t->run))
-        add_short_runs(what, NOWHERE, t, a, pivot, lanes_s, lanes_q);
-    else
+    if (!HAS_PAGES || is_long_run(t->run))
         add_long_runs(what, t, a, pivot, lanes_s, lanes_q);
+    else if (t->far && what != AROUND)
+        add_short_runs(what, FIRST, t, a, pivot, lanes_s, lanes_q);
+    else
+        add_short_runs(what, NOWHERE, t, a, pivot, lanes_s, lanes_q);
     if (t->columns > VD / 2) {
         fold_runs(is_kept(what), t->columns, BN_LANES, lanes_s, lanes_q, s, q);
         return;

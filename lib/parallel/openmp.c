@@ -22,32 +22,32 @@ static int sensible_threads(void)
     return twice > 16 ? twice : 16;
 }
 
-int bn_threads_most(int asked)
+size_t bn_threads_most(int asked)
 {
     if (asked == 1 || omp_get_level() > 0 || atomic_load_explicit(&forked, memory_order_relaxed)) return 1;
     const int most = asked > 0 ? asked : omp_get_max_threads(), sensible = sensible_threads();
-    return most < sensible ? most : sensible;
+    return (size_t)(most < sensible ? most : sensible);
 }
 
-static void run(bn_body *body, void *context, int thread, int team)
+static void run(bn_body *body, void *context, size_t thread, size_t team)
 {
     const bn_fpenv before = bn_fpenv_enter();
     body(context, thread, team);
     bn_fpenv_leave(before);
-    if (thread == 0) last_team = team; /* which is the thread that called */
+    if (thread == 0) last_team = (int)team; /* which is the thread that called */
 }
 
-void bn_parallel(int threads, bn_body *body, void *context)
+void bn_parallel(size_t threads, bn_body *body, void *context)
 {
     if (threads == 1) {
         run(body, context, 0, 1);
         return;
     }
-#pragma omp parallel num_threads(threads)
-    run(body, context, omp_get_thread_num(), omp_get_num_threads());
+#pragma omp parallel num_threads((int)threads)
+    run(body, context, (size_t)omp_get_thread_num(), (size_t)omp_get_num_threads());
 }
 
-void bn_barrier(int team)
+void bn_barrier(size_t team)
 {
     if (team == 1) return; /* perhaps inside the caller's region, whose barrier this must not be */
 #pragma omp barrier

@@ -2,18 +2,20 @@
 #ifndef BN_PARALLEL_H
 #define BN_PARALLEL_H
 
-typedef void bn_body(void *context, int thread, int team);
+#include <stddef.h>
+
+typedef void bn_body(void *context, size_t thread, size_t team);
 
 /* The most threads that a call may use: `asked`, or OpenMP's default for 0; 1 inside a parallel region and in
  * a forked child, where the parent's team is not; never more than the larger of 16 and twice the processors. */
-int bn_threads_most(int asked);
+size_t bn_threads_most(int asked);
 
 /* Runs body(context, thread, team) for each thread of a team of at most `threads`; the team may be smaller. Each runs
  * in round-to-nearest without flush-to-zero or denormals-are-zero, and puts back what it found. */
-void bn_parallel(int threads, bn_body *body, void *context);
+void bn_parallel(size_t threads, bn_body *body, void *context);
 
 /* Called by all threads of a body's team. */
-void bn_barrier(int team);
+void bn_barrier(size_t team);
 
 /* The team of this thread's last bn_parallel: for tests. */
 int bn_last_team(void);

@@ -1,13 +1,13 @@
 #include "parallel/parallel.h"
 #include "parallel/fpenv.h"
 
-int bn_threads_most(int asked)
+size_t bn_threads_most(int asked)
 {
     (void)asked;
     return 1;
 }
 
-void bn_parallel(int threads, bn_body *body, void *context)
+void bn_parallel(size_t threads, bn_body *body, void *context)
 {
     (void)threads;
     const bn_fpenv before = bn_fpenv_enter();
@@ -15,6 +15,6 @@ void bn_parallel(int threads, bn_body *body, void *context)
     bn_fpenv_leave(before);
 }
 
-void bn_barrier(int team) { (void)team; }
+void bn_barrier(size_t team) { (void)team; }
 
 int bn_last_team(void) { return 1; }

@@ -95,7 +95,7 @@ static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
 {
     const size_t worth = (p->values * arrays + FEATURE_VALUES) * p->columns / THREAD_VALUES;
     if (worth < 2) return 1;
-    return least(worth, (size_t)bn_threads_most(asked));
+    return least(worth, bn_threads_most(asked));
 }
 
 /* Threads that own columns get a page of each row at least: the hardware's prefetcher runs past the end of a shorter
@@ -202,6 +202,8 @@ static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, si
 
 /* ---- the order ---- */
 
+static bool both(bn_trips trips) { return trips.sums && trips.elements; }
+
 /* Pieces of rows whose size is a power of two share few sets of the core's cache. On 512 KB, 4 images of 49 pixels and
  * 512 channels, 800 KB of x and dy, are 1.7 times as fast backwards crossed as on one thread; 300 x 512, 1.2 MB,
  * take 1.15 times as long as by chunks (Zen 3). */
@@ -214,8 +216,8 @@ static bool pieces_stay(const bn_plan *p, size_t value, size_t reads)
 static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
 {
     const bool in_pages = p->chunks <= 1 && p->columns * value / BN_STRIP_BYTES >= threads;
-    return threads > 1 && trips.sums && trips.elements && trips.room && may_cross(p, value) &&
-           !even_in_chunks(p, threads) && !in_pages && pieces_stay(p, value, trips.reads);
+    return threads > 1 && both(trips) && trips.room && may_cross(p, value) && !even_in_chunks(p, threads) &&
+           !in_pages && pieces_stay(p, value, trips.reads);
 }
 
 /* Without sums blocks do not matter, and the last may be shorter: of 50 images of 14 x 14, seven of them, one of two
@@ -251,7 +253,7 @@ static bool worth_residing(const bn_plan *p, size_t value, bn_trips trips, size_
     const size_t fit = least(in_cache, p->columns), piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
 
     if (threads == 1 && p->blocks <= 2) return true;
-    if (!trips.sums || !trips.elements || p->lanes > 1) return false;
+    if (!both(trips) || p->lanes > 1) return false;
     if (fit == 0 || (fit < p->columns && fit * p->run * value < piece)) return false;
     if (p->run == 1) return far;
     return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;
@@ -304,7 +306,7 @@ static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, const
             most = least(bn_strip_values(value), larger(most, cached));
     }
     if (trips.sums && nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
-    if (resident) most = least(most, features_in_cache(p, value, trips.reads, (size_t)s->threads, s->far));
+    if (resident) most = least(most, features_in_cache(p, value, trips.reads, s->threads, s->far));
     return most;
 }
 
@@ -358,7 +360,7 @@ static void cut_crosswise(const bn_plan *p, size_t value, bn_schedule *s)
     const size_t nodes = levels(p->blocks), most = (nodes > 0 ? BN_SCRATCH / (2 * nodes) : table) / step * step;
     size_t in_set = 1;
 
-    while (in_set < table / step && (sets * in_set < (size_t)s->threads || divide_up(p->columns, sets * in_set) > most))
+    while (in_set < table / step && (sets * in_set < s->threads || divide_up(p->columns, sets * in_set) > most))
         in_set *= 2;
     s->strip = round_up(divide_up(p->columns, sets * in_set), step);
     s->set = s->strip * in_set;
@@ -369,19 +371,26 @@ static void cut_crosswise(const bn_plan *p, size_t value, bn_schedule *s)
 static void cut(const bn_plan *p, size_t value, bn_trips trips, bn_schedule *s)
 {
     const bool resident = s->order == BN_RESIDENT, streamed = s->order == BN_STREAMED;
-    const size_t threads = (size_t)s->threads, blocks = resident ? p->blocks : s->group * p->chunk_blocks;
+    const size_t blocks = resident ? p->blocks : s->group * p->chunk_blocks;
     const size_t tile = widest_tile(p, value);
 
     s->tile = in_steps(tile, features_to_a_line(p, value, tile));
     const size_t most = widest_strip(p, value, trips, s, blocks), step = features_to_a_line(p, value, most);
     const size_t strips = divide_up(p->columns, in_steps(most, step));
-    s->strip = round_up(divide_up(p->columns, resident ? round_up(strips, threads) : strips), step);
+    s->strip = round_up(divide_up(p->columns, resident ? round_up(strips, s->threads) : strips), step);
     while (streamed && s->strip > step && s->strip * p->run * value > PIECE_LEAST &&
-           !shared_evenly(divide_up(p->columns, s->strip), p->blocks, blocks, threads))
+           !shared_evenly(divide_up(p->columns, s->strip), p->blocks, blocks, s->threads))
         s->strip = round_up(s->strip / 2, step);
-    if (resident && trips.sums && trips.elements) s->back = blocks_at_once(p, value, trips.reads, s->strip);
+    if (resident && both(trips)) s->back = blocks_at_once(p, value, trips.reads, s->strip);
     s->table_pitch = pitch_of_tables(p->columns, value);
     s->whole = !resident && trips.room && trips.elements && in_whole_rows(p, value, s->table_pitch);
+}
+
+/* How many threads have something to do. */
+static size_t tasks(const bn_plan *p, const bn_schedule *s)
+{
+    const bool owned = s->order == BN_RESIDENT && p->lanes == 1; /* strips of all rows */
+    return divide_up(p->columns, s->strip) * (owned ? 1 : divide_up(p->chunks, s->group));
 }
 
 /* ---- all of it ---- */
@@ -389,28 +398,23 @@ static void cut(const bn_plan *p, size_t value, bn_trips trips, bn_schedule *s)
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
     const size_t arrays = trips.reads + trips.elements, bytes = p->values * p->columns * value * arrays;
-    size_t threads = threads_worth(p, arrays, asked);
-    bn_schedule s = {.order = order_of(p, value, trips, threads),
+    bn_schedule s = {.threads = threads_worth(p, arrays, asked),
                      .strip = p->columns,
                      .tile = p->columns,
                      .set = p->columns,
                      .back = p->blocks};
 
-    if (s.order == BN_RESIDENT) threads = owners(p, value, threads);
-    s.threads = (int)threads;
-    s.far = beyond_cache(bytes, trips.sums && trips.elements, threads);
+    s.order = order_of(p, value, trips, s.threads);
+    if (s.order == BN_RESIDENT) s.threads = owners(p, value, s.threads);
+    s.far = beyond_cache(bytes, both(trips), s.threads);
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     s.stream = s.far && !trips.in_place;
-    if (s.order == BN_CROSSED) {
+    if (s.order == BN_STREAMED && worth_residing(p, value, trips, s.threads, s.far)) s.order = BN_RESIDENT;
+    s.group = chunks_to_a_node(p, value, s.threads);
+    if (s.order == BN_CROSSED)
         cut_crosswise(p, value, &s);
-        return s;
-    }
-    if (s.order == BN_STREAMED && worth_residing(p, value, trips, threads, s.far)) s.order = BN_RESIDENT;
-    s.group = chunks_to_a_node(p, value, threads);
-    if (p->lanes == 1) cut(p, value, trips, &s);
-    if (s.order == BN_BY_ROWS) return s;
-    /* no more than there are tasks */
-    const size_t nodes = s.order == BN_RESIDENT && p->lanes == 1 ? 1 : divide_up(p->chunks, s.group);
-    s.threads = (int)least(threads, divide_up(p->columns, s.strip) * nodes);
+    else if (p->lanes == 1)
+        cut(p, value, trips, &s);
+    if (s.order == BN_RESIDENT || s.order == BN_STREAMED) s.threads = least(s.threads, tasks(p, &s));
     return s;
 }

@@ -140,10 +140,10 @@ static void make_own(const walk *k, size_t column, size_t columns, const double 
 static void prepare_shared(const walk *k, size_t column, size_t columns, size_t place, bn_coefficients *c)
 {
     const double *const node = node_of(k->work, 0) + column;
-    const size_t start = column - column % k->schedule->set;
+    const size_t set = column / k->schedule->set, start = set * k->schedule->set;
 
     prepare(k, column, columns, node, node + k->work->plan.columns, c);
-    c->factors = k->tables + start / k->schedule->set * BN_SET_BYTES;
+    c->factors = k->tables + set * BN_SET_BYTES;
     c->pitch_of_tables = k->schedule->table_pitch;
     c->first = place - start + place_in_line(k, start);
     c->extreme = false;
@@ -183,11 +183,11 @@ static void resident_strip(const walk *k, size_t strip)
     if (k->operation->elements) resident_elements(k, column, columns, a, b);
 }
 
-static void resident(void *context, int thread, int team)
+static void resident(void *context, size_t thread, size_t team)
 {
     const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team;
-    for (size_t i = share_from(k->strips, t, n); i < share_from(k->strips, t + 1, n); i++) resident_strip(k, i);
+    const range mine = share(k->strips, thread, team);
+    for (size_t i = mine.from; i < mine.to; i++) resident_strip(k, i);
 }
 
 /* The first chunk of a group; of the one past the last, the number of chunks. */
@@ -292,14 +292,11 @@ static void whole_rows(const walk *k, size_t from, size_t to)
 }
 
 /* This thread's columns of the node, in whole lines of 8 doubles. */
-typedef struct range {
-    size_t from, to;
-} range;
-
 static range columns_of_thread(const walk *k, size_t thread, size_t team)
 {
-    const size_t columns = k->work->plan.columns, lines = divide_up(columns, 8);
-    return (range){share_from(lines, thread, team) * 8, least(share_from(lines, thread + 1, team) * 8, columns)};
+    const size_t columns = k->work->plan.columns;
+    const range lines = share(divide_up(columns, 8), thread, team);
+    return (range){lines.from * 8, least(lines.to * 8, columns)};
 }
 
 /* What is done once a column, after the first trip if there is one. */
@@ -312,19 +309,18 @@ static void finish_columns(const walk *k, range c)
     k->operation->finish(k->work, c.from, c.to - c.from, node, node + k->work->plan.columns);
 }
 
-/* Makes the factors of all columns, which are finished, and passes over whole rows. Not where factors are extreme:
- * these want the tables of a strip. */
-static bool by_shared_tables(const walk *k, size_t thread, size_t team)
+/* Makes the factors of this thread's columns, which it has finished, and passes over its share of the rows. Not where
+ * some factors are extreme: these want the tables of a strip. */
+static bool by_shared_tables(const walk *k, range c, size_t thread, size_t team)
 {
-    const size_t rows = k->work->plan.rows;
-    const range c = columns_of_thread(k, thread, team);
     const size_t again = least(c.to, LINE / k->work->value); /* where a row is the next after itself */
+    const range rows = share(k->work->plan.rows, thread, team);
 
     if (c.from < c.to) share_factors(k, c.from, c.to - c.from, c.from);
     if (c.from < again) share_factors(k, c.from, again - c.from, k->work->plan.columns + c.from);
-    bn_barrier((int)team);
+    bn_barrier(team);
     if (atomic_load(k->extreme)) return false;
-    whole_rows(k, share_from(rows, thread, team), share_from(rows, thread + 1, team));
+    whole_rows(k, rows.from, rows.to);
     return true;
 }
 
@@ -334,59 +330,61 @@ static size_t first_task(const walk *k, size_t thread, size_t team)
     return bn_first_task(k->strips, p->blocks, k->schedule->group * p->chunk_blocks, thread, team);
 }
 
-/* Elements of rows [from, to), some columns, by the shared tables; each thread makes its own where nothing was summed,
- * or where factors are extreme. */
-static APART void elements_of_rows(const walk *k, size_t column, size_t columns, size_t from, size_t to)
+/* Elements of some rows and columns, by the shared tables; each thread makes its own where there are none, or where
+ * factors are extreme. */
+static APART void elements_of_rows(const walk *k, size_t column, size_t columns, range rows)
 {
     const bn_work *const w = k->work;
     bn_coefficients c;
     strip_tables t;
     _Alignas(64) double finished[2 * BN_STRIP];
 
-    if (k->operation->block && !atomic_load(k->extreme))
+    if (k->tables && !atomic_load(k->extreme))
         prepare_shared(k, column, columns, column, &c);
     else
         factors_of_strip(k, column, columns, finished, &t, &c);
-    k->operation->elements(w, (bn_block){.row = from, .rows = to - from, .run = w->plan.run}, column, &c);
+    k->operation->elements(w, (bn_block){.row = rows.from, .rows = rows.to - rows.from, .run = w->plan.run}, column,
+                           &c);
 }
 
 /* This thread's share of the rows, so many columns at a time. */
 static void share_of_rows(const walk *k, size_t step, size_t thread, size_t team)
 {
-    const size_t rows = k->work->plan.rows, columns = k->work->plan.columns;
-    const size_t from = share_from(rows, thread, team), to = share_from(rows, thread + 1, team);
+    const size_t columns = k->work->plan.columns;
+    const range rows = share(k->work->plan.rows, thread, team);
 
-    for (size_t column = 0; column < columns && from < to; column += step)
-        elements_of_rows(k, column, least(step, columns - column), from, to);
+    for (size_t column = 0; column < columns && rows.from < rows.to; column += step)
+        elements_of_rows(k, column, least(step, columns - column), rows);
 }
 
-static void by_rows(void *context, int thread, int team)
+static void by_rows(void *context, size_t thread, size_t team)
 {
     const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team;
 
     if (k->schedule->whole) {
-        finish_columns(k, columns_of_thread(k, t, n));
-        if (by_shared_tables(k, t, n)) return;
+        const range columns = columns_of_thread(k, thread, team);
+        finish_columns(k, columns);
+        if (by_shared_tables(k, columns, thread, team)) return;
     }
-    share_of_rows(k, k->schedule->strip, t, n);
+    share_of_rows(k, k->schedule->strip, thread, team);
 }
 
-static void streamed(void *context, int thread, int team)
+static void streamed(void *context, size_t thread, size_t team)
 {
     const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team, from = first_task(k, t, n), to = first_task(k, t + 1, n);
+    const range tasks = {first_task(k, thread, team), first_task(k, thread + 1, team)};
+    const range columns = columns_of_thread(k, thread, team);
     const bool sums = k->operation->block, whole = k->schedule->whole;
 
     if (sums) {
-        for (size_t task = from; task < to; task++) reduce_task(k, task);
+        for (size_t task = tasks.from; task < tasks.to; task++) reduce_task(k, task);
         bn_barrier(team);
     }
-    if (sums || whole) finish_columns(k, columns_of_thread(k, t, n));
+    if (sums || whole) finish_columns(k, columns);
     if (!k->operation->elements) return;
     if (sums) bn_barrier(team); /* nodes but the first are free from here on */
-    if (whole && by_shared_tables(k, t, n)) return;
-    element_tasks(k, from, to);
+    if (whole && by_shared_tables(k, columns, thread, team)) return;
+    element_tasks(k, tasks.from, tasks.to);
 }
 
 /* Sums of a strip, all rows of it, and its factors. */
@@ -402,14 +400,14 @@ static APART void crossed_sums(const walk *k, size_t strip)
     share_factors(k, column, columns, column);
 }
 
-static void crossed(void *context, int thread, int team)
+static void crossed(void *context, size_t thread, size_t team)
 {
     const walk *const k = context;
-    const size_t t = (size_t)thread, n = (size_t)team;
+    const range mine = share(k->strips, thread, team);
 
-    for (size_t i = share_from(k->strips, t, n); i < share_from(k->strips, t + 1, n); i++) crossed_sums(k, i);
+    for (size_t i = mine.from; i < mine.to; i++) crossed_sums(k, i);
     bn_barrier(team);
-    share_of_rows(k, k->schedule->set, t, n);
+    share_of_rows(k, k->schedule->set, thread, team);
 }
 
 /* After the first node: from the first cache line on, or from where `out` is in a page, see make_own. */
@@ -443,6 +441,10 @@ const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride
 {
     return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
 }
+
+/* Tables have room for a cache line before these rows, where `first` says so, and for one after: of 16 bits factors
+ * take twice as much. */
+_Static_assert((int)BN_TABLE_BYTES - (int)BN_STRIP_BYTES >= 2 * 2 * (int)LINE, "of a strip, and of both lines");
 
 static size_t rows_side_by_side(const bn_work *w, size_t values, size_t reads)
 {
