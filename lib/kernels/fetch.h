@@ -27,6 +27,7 @@ enum { NOWHERE, FIRST, SECOND }; /* the cache to fetch into */
 /* Asks for the cache lines of [p, p + bytes). The address need not exist. */
 BN_INLINE void fetch(int cache, uintptr_t p, size_t bytes)
 {
+    if (cache == NOWHERE) return; /* or gcc keeps the loop, with nothing in it */
     for (size_t i = 0; i < bytes; i += LINE) {
         if (cache == FIRST) __builtin_prefetch((const void *)(p + i), 0, 3);
         if (cache == SECOND) __builtin_prefetch((const void *)(p + i), 0, 2);
