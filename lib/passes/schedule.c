@@ -95,7 +95,8 @@ static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
 {
     const size_t worth = (p->values * arrays + FEATURE_VALUES) * p->columns / THREAD_VALUES;
     if (worth < 2) return 1;
-    return least(worth, bn_threads_most(asked));
+    const size_t most = bn_threads_most(asked);
+    return most > 1 ? least(worth, most) : 1;
 }
 
 /* Threads that own columns get a page of each row at least: the hardware's prefetcher runs past the end of a shorter
