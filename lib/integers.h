@@ -16,23 +16,6 @@ static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
-/* n * part / parts, without a product that may be too large. The ends apart, for small calls: divisions are slow. */
-static inline size_t fraction(size_t n, size_t part, size_t parts)
-{
-    if (part == 0) return 0;
-    return part == parts ? n : n / parts * part + n % parts * part / parts;
-}
-
-typedef struct range {
-    size_t from, to;
-} range;
-
-/* The share of one thread in n things. */
-static inline range share(size_t n, size_t thread, size_t team)
-{
-    return (range){fraction(n, thread, team), fraction(n, thread + 1, team)};
-}
-
 /* Of so many bytes a value, which is a power of two: no division. */
 static inline size_t values_in(size_t bytes, size_t value) { return bytes >> __builtin_ctzll(value); }
 

@@ -93,13 +93,15 @@ run --shapes="512x512,$((rows / 2))x512" --weak --csv="$work/weak.csv"
 
 echo
 grep -v '^#' "$results/scaling.csv" | awk -F, '
-    NR == 1 { printf "%-8s %-7s %-9s %-13s %7s %11s %8s %9s %11s\n", "scaling", "arrays", "op", "shape", "threads",
-                     "median ms", "GB/s", "speed-up", "efficiency"; next }
-    { printf "%-8s %-7s %-9s %-13s %7d %11.4f %8.1f %9.2f %10.0f%%%s\n", $1, $2, $3, $4, $5, $6, $7, $8, 100 * $9,
-             ($11 > 100 ? "  !" : "") }
-    END { print "\nSpeed-up is over one thread in the same repetitions, not the quotient of two rows, which are measured" \
-                " one after the other.\n!: other processes interrupted the row more than 100 times a second." }'
-echo "memory: arrays beyond twice the last-level cache, which the system says has $last KB."
+    NR == 1 { printf "%-8s %-7s %-9s %-13s %7s %11s %8s %9s %11s %14s\n", "scaling", "arrays", "op", "shape",
+                     "threads", "median ms", "GB/s", "speed-up", "efficiency", "interrupted/s"; next }
+    { printf "%-8s %-7s %-9s %-13s %7d %11.4f %8.1f %9.2f %10.0f%% %14d\n", $1, $2, $3, $4, $5, $6, $7, $8, 100 * $9, $11 }'
+cat <<EOF
+
+speed-up: over one thread in the same repetitions; rows are measured one after the other, and their quotients say less
+interrupted/s: by other processes; many make a row doubtful
+memory: arrays beyond twice the last-level cache, which the system says has $last KB
+EOF
 
 if ! command -v gnuplot >/dev/null; then
     printf '\nNo picture: gnuplot is not installed (gnuplot-nox). Figures: %s\n' "$results/scaling.csv"

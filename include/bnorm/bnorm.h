@@ -52,7 +52,10 @@
  *         bnorm_desc    d = bnorm_matrix(BNORM_F32, 4, 2);  // defaults filled in; change what differs
  *         bnorm_buffers b = {.x = x, .y = y};               // C++17: bnorm_buffers b = {}; b.x = x; b.y = y;
  *         bnorm_status  s = bnorm_forward_training(&d, &b);
- *         if (s != BNORM_OK) return puts(bnorm_status_string(s)), 1;
+ *         if (s != BNORM_OK) {
+ *             puts(bnorm_status_string(s));
+ *             return 1;
+ *         }
  *         for (int i = 0; i < 4; i++) printf("%g %g\n", y[2 * i], y[2 * i + 1]);
  *     }
  */

@@ -17,6 +17,23 @@ void bn_parallel(size_t threads, bn_body *body, void *context);
 /* Called by all threads of a body's team. */
 void bn_barrier(size_t team);
 
+/* n * part / parts, without a product that may be too large. The ends apart, for small calls: divisions are slow. */
+static inline size_t fraction(size_t n, size_t part, size_t parts)
+{
+    if (part == 0) return 0;
+    return part == parts ? n : n / parts * part + n % parts * part / parts;
+}
+
+typedef struct range {
+    size_t from, to;
+} range;
+
+/* The share of one thread in n things. */
+static inline range share(size_t n, size_t thread, size_t team)
+{
+    return (range){fraction(n, thread, team), fraction(n, thread + 1, team)};
+}
+
 /* The team of this thread's last bn_parallel: for tests. */
 int bn_last_team(void);
 

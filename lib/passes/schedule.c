@@ -248,13 +248,12 @@ static bn_order order_of(const bn_plan *p, size_t value, bn_trips trips, size_t 
  * uncut. */
 static bool worth_residing(const bn_plan *p, size_t value, bn_trips trips, size_t threads, bool far)
 {
+    if (threads == 1 && p->blocks <= 2) return true;
+    if (!both(trips) || p->lanes > 1) return false;
     const bool only_own = p->run == 1 && is_of_socket();
     const size_t in_cache = only_own ? features_in_own_cache(p, value, trips.reads, far)
                                      : features_in_cache(p, value, trips.reads, threads, far);
     const size_t fit = least(in_cache, p->columns), piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
-
-    if (threads == 1 && p->blocks <= 2) return true;
-    if (!both(trips) || p->lanes > 1) return false;
     if (fit == 0 || (fit < p->columns && fit * p->run * value < piece)) return false;
     if (p->run == 1) return far;
     return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;

@@ -430,7 +430,7 @@ void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, b
               .strips = divide_up(p->columns, s.strip),
               .tables = s.whole || crosses ? tables_among(work, crosses, operation->out) : NULL,
               .extreme = &extreme};
-    bn_body *const bodies[] = {
+    static bn_body *const bodies[] = {
         [BN_BY_ROWS] = by_rows, [BN_RESIDENT] = resident, [BN_CROSSED] = crossed, [BN_STREAMED] = streamed};
     bn_parallel(s.threads, bodies[s.order], &k);
 }
