@@ -11,7 +11,7 @@ typedef struct elements {
 
 BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
 {
-    const vr d = (x - f.of[HIGH]) - f.of[LOW];
+    const vr near = x - f.of[HIGH], d = has_low(gradient) ? near - f.of[LOW] : near;
     return gradient ? ((dy - f.of[MEAN_DY]) - d * f.of[SLOPE]) * f.of[SCALE] : d * f.of[SCALE] + f.of[SHIFT];
 }
 

@@ -26,13 +26,15 @@
  *         abs(gamma) invstd: k v abs(gamma) invstd mean abs(x). One least subnormal where y underflows. In inference
  *         the mean is given and has no error of its own, so that term is left out.
  *
- * y, 16-bit  the float before the last rounding errs by 5u (abs(gamma xhat) + abs(beta)) + the mean's term, as above; k
- *         v mean abs(x) invstd is below 3u as long as |mean| / std is below 2^27. Together less than E = 8u (abs(gamma)
- *         (1 + abs(xhat)) + abs(beta)). Rounding that float f moves it by half an ulp of f. Where f lies in the binade
- *         above y, the power of two between them is a number of the type and within E of y, so half an ulp of y + E
- *         holds still. Half the distance of the subnormals where y is one. Beyond the largest finite number the ulp is
- *         that of its binade and infinity stands for the next number there, 2^128 or 2^16: IEEE's rule, that what lies
- *         half an ulp beyond the largest rounds to infinity.
+ * y, 16-bit  low, what mean_high leaves of the mean, is part of the shift there: three roundings of gamma (xhat + low
+ *         invstd), one of beta - gamma low invstd, one of the sum. As abs(low) <= u abs(mean), that is 5u (abs(gamma
+ *         xhat) + abs(beta)) and 4u^2 abs(gamma mean) invstd. This and the mean's term are below u abs(gamma) each as
+ *         long as |mean| / std is below 2^22, and together with the 5u below E = 8u (abs(gamma) (1 + abs(xhat)) +
+ *         abs(beta)). Rounding that float f moves it by half an ulp of f. Where f lies in the binade above y, the power
+ *         of two between them is a number of the type and within E of y, so half an ulp of y + E holds still. Half the
+ *         distance of the subnormals where y is one. Beyond the largest finite number the ulp is that of its binade and
+ *         infinity stands for the next number there, 2^128 or 2^16: IEEE's rule, that what lies half an ulp beyond the
+ *         largest rounds to infinity.
  *
  * running two roundings of the type: of the two products' sum, and of what is stored, 2u (abs((1 - r) old) + abs(r
  * batch)). On top r times the error of the batch's mean, or variance: relative, twice that of invstd.
