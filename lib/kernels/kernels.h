@@ -48,7 +48,7 @@ typedef struct bn_coefficients {
                                    a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bool far;                   /* the arrays are beyond the last cache */
-    bool stream;                /* write with stores that pass the cache by */
+    bool stream;                /* write with stores that pass the cache by: a fence is to follow */
     bool pages;                 /* and fetch by several pages at once */
     bool extreme;               /* some factors are outside float's comfortable range: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
@@ -109,6 +109,9 @@ typedef struct bn_kernels {
     /* dx = gamma * invstd * ((dy - sum_dy / M) - (x - mean) * (invstd * invstd * sum_dy_d / M)), likewise. */
     void (*input_gradient)(const bn_coefficients *c, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
                            void *dx, size_t dx_stride, size_t rows);
+
+    /* What the calling thread has written past the cache, others see after it as all else that it has written. */
+    void (*fence)(void);
 } bn_kernels;
 
 #endif
