@@ -202,7 +202,7 @@ CASE(memory, workspace_size_of_smaller_batches)
 
 /* ---- stack ------------------------------------------------------------------------------------------------------- */
 
-/* Sanitizers give frames room of their own. */
+/* Sanitizers give frames room of their own, and so does what counts lines (long/coverage). */
 #if defined __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
 #define FRAMES_ARE_LARGER
@@ -251,7 +251,7 @@ static size_t stack_of(struct deep *d)
 CASE(memory, stack)
 {
 #ifdef FRAMES_ARE_LARGER
-    note("skipped: sanitizers give frames room of their own");
+    note("skipped: instrumented frames are larger");
 #else
     const size_t empty = stack_of(&(struct deep){.problem = NULL});
     size_t most = 0;
