@@ -4,13 +4,16 @@
  * The mean is taken off in two steps, high and low, each in the arithmetic type: x - high is exact where x is near the
  * mean, so cancellation costs nothing; y = x * a + b would lose |mean| / std units.
  *
- * For y of 16 bits the second step is part of the shift, beta - low * scale. As low is at most 2^-24 |mean|, that costs
- * 2^-22 |mean| / std units of 2^-24 gamma, where the last rounding costs 2^12 of y or more (tests/support/bounds.c).
- * Inference is 1.05 to 1.2 times as fast in cache (Xeon of family 6, model 167). */
+ * For y of 16 bits the second step is part of the shift, beta - low * scale. As abs(low) is at most 2^-24 abs(mean),
+ * that costs less than one of the 8 units of gamma that the bound allows, up to a |mean| / std of 2^22
+ * (tests/support/bounds.c). Inference is 1.05 to 1.2 times as fast in cache (Xeon of family 6, model 167). */
 
-enum { HIGH, SCALE, SHIFT, SLOPE = SHIFT, LOW, MEAN_DY, FACTORS }; /* forward has no slope, backward no shift */
+/* In such an order that each pass has the first ones: forward as far as SHIFT or LOW, backward all. Forward has no
+ * slope, backward no shift. */
+enum { HIGH, SCALE, SHIFT, SLOPE = SHIFT, LOW, MEAN_DY, FACTORS };
 _Static_assert((int)FACTORS == (int)BN_TABLES, "as the callers count");
 
+/* Whether low is a factor by itself. */
 BN_INLINE bool has_low(bool gradient) { return gradient || sizeof(stored) > 2; }
 
 #define FACTORS_OF(gradient) ((gradient) ? FACTORS : has_low(false) ? MEAN_DY : LOW)
@@ -84,8 +87,9 @@ BN_INLINE bool all_comfortable(const bn_coefficients *c, bool gradient, size_t f
     return all != 0;
 }
 
-/* HIGH, SCALE and LOW of n features; `other` is SHIFT, or for a gradient SLOPE, with MEAN_DY. Returns whether all are
- * comfortable. In a loop that the compiler makes vectors of: of small batches features are as many as values. */
+/* HIGH, SCALE and, if there is one, LOW of n features; `other` is SHIFT, or for a gradient SLOPE, with MEAN_DY. Returns
+ * whether all are comfortable. In a loop that the compiler makes vectors of: of small batches features are as many as
+ * values. */
 BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_t n, real *restrict high,
                     real *restrict scale, real *restrict other, real *restrict low, real *restrict mean_dy)
 {

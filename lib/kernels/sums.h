@@ -73,9 +73,9 @@ BN_INLINE double loss(const double *q, size_t j) { return BN_EXACT_SQUARES ? 0 :
 /* Sums a group of columns again, around the mean: those where m2 is below 0. Their mean is put right first, so that of
  * a constant column it is the constant, and m2 is 0. What the mean is off by for being a double is taken off m2.
  *
- * All quotients are taken, and then chosen from. Else gcc loads the sums of those columns alone, and takes the
- * quotients of what else is in the vector, from the stack: where that is subnormal each operation takes 100 cycles, and
- * 8 x 1024 with a few such columns took 3.6 times as long (Xeon of family 6, model 167). */
+ * All quotients and rests are taken, and then chosen from. Else gcc, for AVX-512, loads the sums of those columns
+ * alone, and takes the quotients of what the stack has in the other lanes: where that is subnormal each operation takes
+ * 100 cycles, and 8 x 1024 with a few such columns took 3.6 times as long (Xeon of family 6, model 167). */
 static void sum_again(const bn_tile *t, const stored *x, size_t stride, const double *sum, const double *losses,
                       double *mean, double *m2)
 {
@@ -92,7 +92,7 @@ static void sum_again(const bn_tile *t, const stored *x, size_t stride, const do
         if (!isfinite(mean[j])) mean[j] = mean_of_large(t, x + j * t->pitch, stride, share);
     add_tile(AROUND, t, (source){x, x, stride, stride}, pivot_of(t, mean, room), s, q);
     for (size_t j = 0; j < t->columns; j++) {
-        const double off = isfinite(sum[j]) ? rest_of(sum[j], mean[j], n) + loss(losses, j) : 0;
+        const double left = rest_of(sum[j], mean[j], n) + loss(losses, j), off = isfinite(sum[j]) ? left : 0;
         const double rest = with_lost(s[j], q[j] - off * (off * share));
         if (m2[j] < 0) m2[j] = rest < 0 ? 0 : rest;
     }
