@@ -66,6 +66,11 @@ BN_INLINE double gamma_of(const bn_coefficients *c, size_t f) { return c->gamma 
 BN_INLINE double beta_of(const bn_coefficients *c, size_t f) { return c->beta ? ((const param *)c->beta)[f] : 0; }
 BN_INLINE double scale_of(const bn_coefficients *c, size_t f) { return gamma_of(c, f) * c->invstd[f]; }
 BN_INLINE double low_of(const bn_coefficients *c, size_t f, real high) { return c->mean[f] - (double)high; }
+BN_INLINE double shift_of(const bn_coefficients *c, size_t f, real high)
+{
+    const double beta = beta_of(c, f), rest = has_low(false) ? 0 : low_of(c, f, high) * scale_of(c, f);
+    return rest != 0 ? beta - rest : beta; /* -0 stays -0 */
+}
 BN_INLINE double mean_dy_of(const bn_coefficients *c, size_t f) { return divided(c->sum_dy[f], c->values); }
 BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 {
@@ -107,11 +112,7 @@ BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_
         mean_dy[i] = narrowed(mean_dy_of(c, f));
         any |= sign_if_outside(fabs(slope_of(c, f)), 100);
     }
-    for (size_t i = 0; !gradient && i < n; i++) {
-        const size_t f = first + i;
-        const double beta = beta_of(c, f), rest = has_low(false) ? 0 : low_of(c, f, high[i]) * scale_of(c, f);
-        other[i] = narrowed(rest != 0 ? beta - rest : beta); /* -0 stays -0 */
-    }
+    for (size_t i = 0; !gradient && i < n; i++) other[i] = narrowed(shift_of(c, first + i, high[i]));
     return sizeof(real) == sizeof(double) || any >> 63 == 0 || all_comfortable(c, gradient, first, n);
 }
 
