@@ -16,7 +16,6 @@ enum {
     BN_STRIP = BN_STRIP_BYTES / 4,
     BN_TABLES = 5,       /* of factors, at most */
     BN_LANES_MOST = 128, /* lanes * columns * run of a narrow tile is below this */
-    BN_GROUP = 64,       /* columns summed again together; runs along singly, narrow tiles and those of doubles whole */
     BN_SHORT_RUN = 64,   /* values; runs up to here are summed as columns, rows on top of each other, longer ones along,
                             and so are those of 2 * BN_LANES or more in at most a row for every BN_LANES of them */
     BN_LANES = 16,       /* a run that is summed along has so many lanes, */

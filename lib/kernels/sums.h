@@ -10,8 +10,11 @@
  * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 48 steps (BN_LONG_BLOCK): at worst 2
  * rows of 24 steps, added up by 16, 8, 16 and 8, which is 2 + 15 + 3 additions. Folding the lanes adds 4. */
 
-enum { ROOM = BN_STRIP_BYTES / sizeof(real), ROOM_AGAIN = BN_EXACT_SQUARES ? BN_LANES_MOST : ROOM };
-_Static_assert((int)BN_SHORT_RUN <= (int)BN_GROUP, "a group has a feature at least");
+enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
+
+/* Columns that are summed again together: at least; at most; and at most of runs. Those of doubles all. */
+enum { FEW_AGAIN = 16, MANY_AGAIN = 64, RUNS_AGAIN = 256, ROOM_AGAIN = BN_EXACT_SQUARES ? RUNS_AGAIN : ROOM };
+_Static_assert((int)BN_LANES_MOST <= (int)RUNS_AGAIN && (int)BN_LONG_RUNS <= (int)RUNS_AGAIN, "for narrow tiles whole");
 
 /* Rows so few that folding their columns would take longer than adding up along them: along, sums of one
  * image of 7 x 7 are 1.0 to 1.75 times as fast, of three 1.0 to 1.8, of runs of 32 values 0.92 to 1.4, by instruction
@@ -50,13 +53,6 @@ BN_INLINE const double *pivot_of(const bn_tile *t, const double *mean, double *r
  * one. */
 BN_INLINE double cancels(double share) { return share > 0x1p-6 ? share * 0x1p16 : 0x1p10; }
 
-BN_INLINE bool any_cancelled(const double *m2, size_t columns)
-{
-    int64_t any = 0; /* as wide as a double: a vector of these is one comparison */
-    for (size_t j = 0; j < columns; j++) any |= m2[j] < 0 ? -1 : 0;
-    return any != 0;
-}
-
 /* Of doubles whose sum overflows. Scaled, only a NaN or an infinity can make it so: that is the mean then. */
 static double mean_of_large(const bn_tile *t, const stored *x, size_t stride, double share)
 {
@@ -67,35 +63,104 @@ static double mean_of_large(const bn_tile *t, const stored *x, size_t stride, do
     return quotient(sum, lost, (double)(t->rows * t->run), share) * 0x1p100;
 }
 
-/* What the additions to s lost. Where squares are exact q has those instead; what floats lose is not worth keeping. */
-BN_INLINE double loss(const double *q, size_t j) { return BN_EXACT_SQUARES ? 0 : q[j]; }
+/* Whether sums of columns can be made where they belong: in whole vectors. 2 x 3000 backward and 4 x 1024 are 1.05
+ * times as fast for it (Xeon of family 6, model 106), forward 1.07 to 1.1 (model 167): else loads of sums wait for
+ * stores of means, where these come to lie at the same place of a page. */
+BN_INLINE bool in_place(const bn_tile *t, const double *to_s, const double *to_q)
+{
+    return t->lanes * t->run == 1 && t->columns % VD == 0 && begins_line(to_s) && begins_line(to_q);
+}
 
-/* Sums a group of columns again, around the mean: those where m2 is below 0. Their mean is put right first, so that of
- * a constant column it is the constant, and m2 is 0. What the mean is off by for being a double is taken off m2.
+/* Whether a column is to be summed again. Of doubles all are. */
+BN_INLINE bool is_again(double m2) { return !BN_EXACT_SQUARES || m2 < 0; }
+
+BN_INLINE bool any_again(const double *m2, size_t columns)
+{
+    int64_t any = 0; /* as wide as a double: a vector of these is one comparison */
+    for (size_t j = 0; j < columns; j++) any |= is_again(m2[j]) ? -1 : 0;
+    return any != 0;
+}
+
+/* What the additions of a column lost. Where squares are exact this is not known; what floats lose is not worth
+ * keeping. */
+BN_INLINE double loss(double m2) { return BN_EXACT_SQUARES ? 0 : m2; }
+
+/* Sums columns again, around the mean: those that are to be, which come with their sum in place of the mean, and with
+ * their loss in that of m2. The mean is put right first, so that of a constant column it is the constant, and m2 is 0.
+ * What the mean is off by for being a double is taken off m2.
  *
  * All quotients and rests are taken, and then chosen from. Else gcc, for AVX-512, loads the sums of those columns
  * alone, and takes the quotients of what the stack has in the other lanes: where that is subnormal each operation takes
  * 100 cycles, and 8 x 1024 with a few such columns took 3.6 times as long (Xeon of family 6, model 167). */
-static void sum_again(const bn_tile *t, const stored *x, size_t stride, const double *sum, const double *losses,
-                      double *mean, double *m2)
+static __attribute__((noinline)) void sum_again(const bn_tile *t, const stored *x, size_t stride, double *mean,
+                                                double *m2, double *s, double *q)
 {
     const double n = (double)(t->rows * t->run), share = 1 / n;
-    _Alignas(64) double s[ROOM_AGAIN], q[ROOM_AGAIN], room[ROOM_AGAIN + VD];
+    _Alignas(64) double sum[ROOM_AGAIN], room[ROOM_AGAIN + VD];
     int64_t overflowed = 0;
 
     for (size_t j = 0; j < t->columns; j++) {
-        const double right = quotient(sum[j], loss(losses, j), n, share);
-        mean[j] = m2[j] < 0 ? right : mean[j];
+        const double right = quotient(mean[j], loss(m2[j]), n, share);
+        sum[j] = mean[j];
+        mean[j] = is_again(m2[j]) ? right : mean[j];
         overflowed |= isfinite(mean[j]) ? 0 : -1;
     }
     for (size_t j = 0; !BN_EXACT_SQUARES && overflowed && j < t->columns; j++)
         if (!isfinite(mean[j])) mean[j] = mean_of_large(t, x + j * t->pitch, stride, share);
     add_tile(AROUND, t, (source){x, x, stride, stride}, pivot_of(t, mean, room), s, q);
     for (size_t j = 0; j < t->columns; j++) {
-        const double left = rest_of(sum[j], mean[j], n) + loss(losses, j), off = isfinite(sum[j]) ? left : 0;
+        const double left = rest_of(sum[j], mean[j], n) + loss(m2[j]), off = isfinite(sum[j]) ? left : 0;
         const double rest = with_lost(s[j], q[j] - off * (off * share));
-        if (m2[j] < 0) m2[j] = rest < 0 ? 0 : rest;
+        if (is_again(m2[j])) m2[j] = rest < 0 ? 0 : rest;
     }
+}
+
+/* Features that are summed again together, at least and at most. Narrow tiles and those of doubles whole. */
+typedef struct again {
+    size_t few, many;
+} again;
+
+BN_INLINE again again_of(const bn_tile *t)
+{
+    if (!BN_EXACT_SQUARES || t->lanes > 1) return (again){t->columns, t->columns};
+    if (!in_columns(t)) return (again){1, t->columns};
+    if (t->run == 1) return (again){FEW_AGAIN, MANY_AGAIN};
+    return (again){MANY_AGAIN / t->run, RUNS_AGAIN / t->run};
+}
+
+/* Sums again what is to be: from the first such feature on few, and more while one of the next few is such. s and q
+ * have room for a tile. */
+static void sum_cancelled(const bn_tile *t, const stored *x, size_t stride, double *mean, double *m2, double *s,
+                          double *q)
+{
+    const again g = again_of(t);
+
+    for (size_t from = 0, to; from < t->columns; from = to) {
+        bn_tile some = *t;
+        to = least(from + g.few, t->columns);
+        if (!any_again(m2 + from, to - from)) continue;
+        while (to < t->columns && to + g.few <= from + g.many && any_again(m2 + to, least(g.few, t->columns - to)))
+            to = least(to + g.few, t->columns);
+        some.columns = to - from;
+        sum_again(&some, x + from * t->pitch, stride, mean + from, m2 + from, s, q);
+    }
+}
+
+/* Moments of columns from their sums, which may stand where these go. Of those that are to be summed again the sum
+ * stays in place of the mean, and of doubles what it lost in that of m2. Returns whether there are any. */
+BN_INLINE bool moments_of_sums(size_t columns, double share, const double *s, const double *q, double *mean, double *m2)
+{
+    const double most = cancels(share);
+    int64_t all = BN_EXACT_SQUARES ? -1 : 0; /* as wide as a double */
+
+    for (size_t j = 0; j < columns; j++) {
+        const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
+        const bool good = BN_EXACT_SQUARES && square <= most * rest;
+        mean[j] = good ? about : s[j];
+        m2[j] = good ? rest : BN_EXACT_SQUARES ? -1 : q[j];
+        all &= good ? -1 : 0;
+    }
+    return all == 0;
 }
 
 /* Where squares are exact, one trip does unless a column cancels; where they are not, it finds the mean, and every
@@ -103,40 +168,26 @@ static void sum_again(const bn_tile *t, const stored *x, size_t stride, const do
 static void moments(const bn_tile *t, const void *px, size_t stride, double *mean, double *m2)
 {
     const stored *const x = px;
-    const double share = 1 / (double)(t->rows * t->run), most = cancels(share);
+    const source a = {x, x, stride, stride};
+    const double share = 1 / (double)(t->rows * t->run);
     _Alignas(64) double s[ROOM], q[ROOM];
-    int64_t all = -1; /* as wide as a double */
+    const bool there = in_place(t, mean, m2);
 
-    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, (source){x, x, stride, stride}, mean, s, q); /* no pivot is read */
-    for (size_t j = 0; j < t->columns; j++) {
-        const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
-        const bool good = BN_EXACT_SQUARES && square <= most * rest;
-        mean[j] = about;
-        m2[j] = good ? rest : -1;
-        all &= good ? -1 : 0;
-    }
-    if (all) return; /* as a rule; by groups few images took 1.05 to 1.1 times as long */
-    const size_t group = !BN_EXACT_SQUARES ? t->columns : in_columns(t) ? BN_GROUP / t->run : 1;
-    for (size_t j = 0; j < t->columns; j += group) {
-        bn_tile some = *t;
-        some.columns = least(t->columns - j, group);
-        if (any_cancelled(m2 + j, some.columns))
-            sum_again(&some, x + j * t->pitch, stride, s + j, q + j, mean + j, m2 + j);
-    }
+    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, a, NULL, there ? mean : s, there ? m2 : q);
+    if (there ? moments_of_sums(t->columns, share, mean, m2, mean, m2)
+              : moments_of_sums(t->columns, share, s, q, mean, m2))
+        sum_cancelled(t, x, stride, mean, m2, s, q);
 }
 
-/* Of columns in whole vectors the sums are made where they belong: 2 x 3000 and 4 x 1024 are 1.05 times as fast (Xeon
- * of family 6, model 106). */
 static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
                           const double *mean, double *sum_dy, double *sum_dy_d)
 {
+    const source a = {x, dy, x_stride, dy_stride};
     _Alignas(64) double s[ROOM], q[ROOM], room[ROOM + VD];
-    const bool in_place =
-        t->lanes * t->run == 1 && t->columns % VD == 0 && begins_line(sum_dy) && begins_line(sum_dy_d);
+    const bool there = in_place(t, sum_dy, sum_dy_d);
 
-    add_tile(GRADIENT, t, (source){x, dy, x_stride, dy_stride}, pivot_of(t, mean, room), in_place ? sum_dy : s,
-             in_place ? sum_dy_d : q);
-    if (in_place) return;
+    add_tile(GRADIENT, t, a, pivot_of(t, mean, room), there ? sum_dy : s, there ? sum_dy_d : q);
+    if (there) return;
     memcpy(sum_dy, s, t->columns * sizeof *s);
     memcpy(sum_dy_d, q, t->columns * sizeof *q);
 }
