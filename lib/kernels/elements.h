@@ -389,11 +389,6 @@ BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t
         }
 }
 
-BN_INLINE bool comfortable_feature(const bn_coefficients *c, size_t f, elements a)
-{
-    return comfortable(scale_of(c, f)) && (!a.gradient || comfortable(slope_of(c, f)));
-}
-
 /* Of value j in the tables, or of the runs of one feature. */
 BN_INLINE size_t feature_of(const bn_coefficients *c, size_t first, size_t j) { return c->table ? j / c->run : first; }
 
@@ -407,7 +402,7 @@ static void extreme_group(const bn_coefficients *c, elements a, group g, size_t 
     put(a, g, j, n, PART);
     for (size_t i = 0; i < n; i++) {
         const size_t feature = feature_of(c, first, j + i);
-        if (comfortable_feature(c, feature, a)) continue;
+        if (comfortable_feature(c, a.gradient, feature)) continue;
         extreme_value(c, feature, (elements){x + i, dy + i, a.out + j + i, a.gradient});
     }
 }
@@ -421,7 +416,7 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
             const group g = c->table ? factors_at(tables_from(c, true, j), a.gradient, 0, n)
                                      : all_of(factors_of(c, a.gradient, first));
             bool plain = true;
-            for (size_t i = j; i < j + n; i++) plain &= comfortable_feature(c, feature_of(c, first, i), a);
+            for (size_t i = j; i < j + n; i++) plain &= comfortable_feature(c, a.gradient, feature_of(c, first, i));
             for (size_t r = 0; r < rows; r++) {
                 const elements here = moved_to(a, s, r, first * c->pitch);
                 if (plain)

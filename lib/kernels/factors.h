@@ -54,6 +54,11 @@ BN_INLINE bool comfortable(double factor)
     return !((size != 0) & ((size < 0x1p-100) | (size > 0x1p100)));
 }
 
+/* Its sign bit is set where low * scale has made a shift of what float cannot hold: y would be NaN where it is an
+ * infinity. Only means and scales that are given, and fit no batch, can do so. */
+BN_INLINE uint64_t sign_if_no_shift(double shift) { return has_low(false) ? 0 : bits_of(0x1p126 - fabs(shift)); }
+BN_INLINE bool is_shift(double shift) { return has_low(false) || !(fabs(shift) > 0x1p126); }
+
 /* As an element is computed. Of 16 bits a NaN becomes one whose lower bits are 0, as those of elements are, so that the
  * sum which rounds to 16 bits cannot carry it beyond NaN. */
 BN_INLINE real narrowed(double v)
@@ -80,15 +85,19 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 /* Values of a row that have their factors in the tables, or the same ones. */
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
+/* Whether a feature may go by its factors. */
+BN_INLINE bool comfortable_feature(const bn_coefficients *c, bool gradient, size_t f)
+{
+    const double other = gradient ? slope_of(c, f) : shift_of(c, f, narrowed(c->mean[f]));
+    return comfortable(scale_of(c, f)) & (gradient ? comfortable(other) : is_shift(other));
+}
+
 /* 0 and NaN are comfortable too, though outside for sign_if_outside: where it finds one, this tells. As gamma may be 0
  * of all features, it takes no longer than it has to. */
 BN_INLINE bool all_comfortable(const bn_coefficients *c, bool gradient, size_t first, size_t n)
 {
     int64_t all = -1; /* as wide as a double: the compiler makes vectors of this loop too */
-    for (size_t f = first; f < first + n; f++) {
-        all &= comfortable(scale_of(c, f)) ? -1 : 0;
-        if (gradient) all &= comfortable(slope_of(c, f)) ? -1 : 0;
-    }
+    for (size_t f = first; f < first + n; f++) all &= comfortable_feature(c, gradient, f) ? -1 : 0;
     return all != 0;
 }
 
@@ -112,7 +121,11 @@ BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_
         mean_dy[i] = narrowed(mean_dy_of(c, f));
         any |= sign_if_outside(fabs(slope_of(c, f)), 100);
     }
-    for (size_t i = 0; !gradient && i < n; i++) other[i] = narrowed(shift_of(c, first + i, high[i]));
+    for (size_t i = 0; !gradient && i < n; i++) {
+        const double shift = shift_of(c, first + i, high[i]);
+        other[i] = narrowed(shift);
+        any |= sign_if_no_shift(shift);
+    }
     return sizeof(real) == sizeof(double) || any >> 63 == 0 || all_comfortable(c, gradient, first, n);
 }
 
