@@ -173,7 +173,7 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
     _Alignas(64) double s[ROOM], q[ROOM];
     const bool there = in_place(t, mean, m2);
 
-    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, a, NULL, there ? mean : s, there ? m2 : q);
+    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, a, mean, there ? mean : s, there ? m2 : q); /* no pivot is read */
     if (there ? moments_of_sums(t->columns, share, mean, m2, mean, m2)
               : moments_of_sums(t->columns, share, s, q, mean, m2))
         sum_cancelled(t, x, stride, mean, m2, s, q);
