@@ -1,5 +1,6 @@
 #include "machine.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,19 @@ const char *machine_cpu(void)
     if (f) fclose(f);
     if (!name[0]) strcpy(name, "unknown");
     return name;
+}
+
+int machine_processors(void) { return (int)sysconf(_SC_NPROCESSORS_ONLN); }
+
+/* proc(5): user, nice, system, idle, iowait, irq, softirq, steal. */
+double machine_busy(void)
+{
+    char line[256];
+    unsigned long long t[8];
+    if (!read_line("/proc/stat", line, sizeof line) || sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", t,
+                                                              t + 1, t + 2, t + 3, t + 4, t + 5, t + 6, t + 7) != 8)
+        return NAN;
+    return (double)(t[0] + t[1] + t[2] + t[5] + t[6] + t[7]) / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* With OMP_PROC_BIND this thread is already pinned to one of them: the affinity mask would say 1, OpenMP knows better.

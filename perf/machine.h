@@ -10,6 +10,13 @@ const char *machine_cpu(void);
 /* Logical processors that this process may run on. */
 int machine_cpus(void);
 
+/* All that the machine has. */
+int machine_processors(void);
+
+/* Seconds that the machine's processors have worked so far, all of them and for whomever; NAN where the system does not
+ * say. In steps of a hundredth. */
+double machine_busy(void);
+
 /* "L1d 48 KB x 2, L2 1024 KB x 2, L3 32768 KB x 1" */
 const char *machine_caches(void);
 

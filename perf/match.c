@@ -1,6 +1,7 @@
 #include "match.h"
 
 #include "arrays.h"
+#include "machine.h"
 #include "support/type.h"
 #include "textbook.h"
 #include "timefn.h"
@@ -314,11 +315,19 @@ static void take_results(result *r, const field *f, const match_options *options
     }
 }
 
-/* How often the system took a processor away from this process: zero on a quiet machine. */
-static long interruptions(void)
+/* A moment, and so far: how often the system took a processor away from this process; seconds that the processors
+ * worked for others. */
+typedef struct moment {
+    double now, interruptions, others;
+} moment;
+
+static double seconds(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec * 1e-6; }
+
+static moment this_moment(void)
 {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_nivcsw;
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    return (moment){now(), (double)usage.ru_nivcsw, machine_busy() - seconds(usage.ru_utime) - seconds(usage.ru_stime)};
 }
 
 static void leave(field *f)
@@ -363,10 +372,11 @@ verdict match_run(result *r, const match_options *options, operation op, bnorm_d
 
     verdict v = answers_right(&f, options) ? MATCH_DONE : MATCH_WRONG_ANSWER;
     if (v == MATCH_DONE) {
-        const long before = interruptions();
-        const double start = now();
+        const moment start = this_moment();
         contest_run(&f.contest, options->seconds, options->repetitions);
-        r->interruptions = (double)(interruptions() - before) / (now() - start);
+        const moment end = this_moment();
+        r->interruptions = (end.interruptions - start.interruptions) / (end.now - start.now);
+        r->others = (end.others - start.others) / (end.now - start.now);
         if (options->limits && !probes_fast(&f)) v = MATCH_SLOW_PROBE;
         take_results(r, &f, options);
     }

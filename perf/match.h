@@ -31,7 +31,8 @@ typedef struct result {
     bool resident;  /* channels first, and x of one channel, with dy in a backward pass, stays in cache */
     char limit[32]; /* the names of its probes */
     size_t repetitions;
-    double interruptions; /* by other processes, per second: many make the times doubtful */
+    double interruptions; /* by other processes, per second; */
+    double others;        /* processors that these, or a hypervisor, kept busy; NAN where the system does not say */
     spread time;          /* seconds; what follows is NAN where it was not measured */
     double bandwidth;     /* bytes per second, counting the fewest trips over memory */
     spread speed_up;      /* time on one thread / time */

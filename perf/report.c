@@ -36,7 +36,7 @@ void report_csv_header(FILE *f)
         const char *p = peers[form];
         fprintf(f, ",%s,%s_ms,%s_ratio,%s_ratio_q1,%s_ratio_q3,%s_read_after_ratio", p, p, p, p, p, p);
     }
-    fputs(",repetitions,interruptions_per_s", f);
+    fputs(",repetitions,interruptions_per_s,others", f);
     for (int kind = 0; kind < PROBES; kind++) fprintf(f, ",%s_ms", probe_name((probe_kind)kind));
     fputc('\n', f);
 }
@@ -81,6 +81,7 @@ void report_csv(FILE *f, const result *r)
     number(f, r->read_after.median * 1e3);
     for (int form = 0; form < PEER_FORMS; form++) csv_rival(f, &r->peers[form], (peer_form)form);
     fprintf(f, ",%zu,%.0f", r->repetitions, r->interruptions);
+    number(f, r->others);
     for (int kind = 0; kind < PROBES; kind++) number(f, r->probes[kind] * 1e3);
     fputc('\n', f);
     fflush(f);
@@ -103,9 +104,15 @@ static void cell(FILE *f, int width, const char *format, double value)
     fprintf(f, " %*s", width, text);
 }
 
-/* A process that shares each processor with another loses it at every time slice, 250 times a second or more; on a
- * quiet machine it is some ten times. */
-static const double BUSY = 100;
+/* Whether others kept processors busy that the threads wanted. Both figures are needed: a stranger of low priority does
+ * not interrupt, but where it is, a team waits for the thread that it keeps away, milliseconds or all the time. A
+ * process that shares each processor with another loses it at every time slice, 250 times a second or more; on a quiet
+ * machine it is some ten times, and others take some hundredths of a processor. */
+static bool is_disturbed(const result *r)
+{
+    const double spare = machine_processors() - r->threads;
+    return r->interruptions > 100 || r->others > spare + 0.2;
+}
 
 void report_line(FILE *f, const result *r)
 {
@@ -125,7 +132,7 @@ void report_line(FILE *f, const result *r)
     cell(f, 7, "%.2f", r->peers[PEER_PLAIN].over.median);
     cell(f, 7, "%.2f", r->peers[PEER_PLAIN].over_read_after.median);
     cell(f, 7, "%.2f", r->peers[PEER_BLOCKED].over.median);
-    if (r->interruptions > BUSY) fprintf(f, "  ! interrupted %.0f times a second", r->interruptions);
+    if (is_disturbed(r)) fprintf(f, "  ! others: %.0f times a second, %.2f processors", r->interruptions, r->others);
     fputc('\n', f);
     fflush(f);
 }
@@ -183,6 +190,15 @@ static const result *worst_of(const result *const *rows, size_t count, double (*
     return worst;
 }
 
+/* The mean of those that are not disturbed, where some are and others not. */
+static void print_undisturbed(FILE *f, const result **rows, size_t count, double (*value)(const result *))
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!is_disturbed(rows[i])) rows[n++] = rows[i];
+    if (n > 0 && n < count) fprintf(f, "; of those not marked %.2f", geometric_mean(rows, n, value));
+}
+
 /* Of rows from small to large, those that have a value. */
 static void summarise_column(FILE *f, const column *c, const result *const *rows, size_t count)
 {
@@ -196,7 +212,9 @@ static void summarise_column(FILE *f, const column *c, const result *const *rows
         const result *const worst = worst_of(with, n, c->value);
         fprintf(f, "  %-27s %6.2f", c->name, geometric_mean(with, n, c->value));
         if (n > 2) fprintf(f, "   without the two smallest %6.2f", geometric_mean(with + 2, n - 2, c->value));
-        fprintf(f, "   worst %.2f at %s\n", c->value(worst), shape_text(&worst->shape, text));
+        fprintf(f, "   worst %.2f at %s", c->value(worst), shape_text(&worst->shape, text));
+        print_undisturbed(f, with, n, c->value);
+        fputc('\n', f);
     }
     free(with);
 }
@@ -205,12 +223,12 @@ static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
 
 static void summarise(FILE *f, const result **rows, size_t count)
 {
-    size_t busy = 0;
-    for (size_t i = 0; i < count; i++) busy += rows[i]->interruptions > BUSY;
+    size_t disturbed = 0;
+    for (size_t i = 0; i < count; i++) disturbed += is_disturbed(rows[i]);
     qsort(rows, count, sizeof *rows, by_size);
     fprintf(f, "\n%s %s, %d thread%s, %zu shape%s", operation_name(rows[0]->op), type_name(rows[0]->dtype),
             rows[0]->threads, plural((size_t)rows[0]->threads), count, plural(count));
-    if (busy > 0) fprintf(f, " (%zu of them interrupted)", busy);
+    if (disturbed > 0) fprintf(f, " (%zu of them marked)", disturbed);
     fputs(": geometric means\n", f);
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) summarise_column(f, &columns[i], rows, count);
 }

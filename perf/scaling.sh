@@ -100,7 +100,8 @@ cat <<EOF
 
 speed-up: over one thread in the same repetitions; rows are measured one after the other, and their quotients say less
 interrupted/s: by other processes; many make a row doubtful
-memory: arrays beyond twice the last-level cache, which the system says has $last KB
+memory: arrays beyond twice the last-level cache, which the system says has $last KB; one thread's share of a weak row,
+        which it is compared with, may be in cache
 EOF
 
 if ! command -v gnuplot >/dev/null; then

@@ -24,7 +24,7 @@
  *     dx       = gamma_c * invstd_c * (dy - dbeta_c / M - xhat * dgamma_c / M)
  *
  * Sums run over the M values of one feature (S. Ioffe and C. Szegedy, "Batch Normalization", 2015, algorithm 1 and
- * section 3). dy is taken after the activation's own gradient.
+ * section 3). dy is the gradient of the loss by xhat * gamma + beta: where something was applied to that, after it.
  *
  * Sums are taken in double, by blocks of rows that are merged in a fixed tree, so a call gives the same bits for any
  * number of threads, any instruction set, any stride and any alignment; only the sign and the payload of a NaN may
@@ -38,8 +38,9 @@
  * Built in this version: all dtypes, both layouts, BNORM_IDENTITY. The other activations, residual and dresidual are
  * declared, and answer BNORM_UNSUPPORTED.
  *
- * Every call is thread safe: calls on different arrays may run at the same time. No call aborts, exits or prints; but
- * OpenMP's library may end a process in which no thread can be started: with threads 1 it is not asked for any.
+ * Every call is thread safe: calls may run at the same time, unless one writes what another reads or writes, or has the
+ * same workspace; what is only read may be shared. No call aborts, exits or prints; but OpenMP's library may end a
+ * process in which no thread can be started: with threads 1 it is not asked for any.
  *
  * ---- 2. A first program ---------------------------------------------------------------------------------------------
  *
@@ -106,7 +107,8 @@ typedef struct bnorm_desc {
 
     /* Strides in elements. Channels last: from one row (pixel) to the next, at least C. Channels first: from one
      * image to the next, at least C * S. 0: dense for x and y; for dx what x has, for dy, residual and dresidual what
-     * y has. */
+     * y has. So where x is a slice of a larger array and dx is not, set dx_stride (C, or C * S channels first), or dx
+     * is written as far as such a slice goes, beyond its end; dy_stride likewise where y is one. */
     size_t x_stride, y_stride, dx_stride, dy_stride, residual_stride, dresidual_stride;
 
     double eps;            /* added to the variance inside the square root, in double; finite, >= 0; default 1e-5.
@@ -148,7 +150,8 @@ static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t fea
 /* ---- 4. The arrays ----------------------------------------------------------------------------------------------- */
 
 /* NULL where absent. x, dy, residual, y, dx, dresidual have the shape and dtype of the description; the others have C
- * elements. `param` is float, or double with BNORM_F64. Arrays need the alignment of their element only.
+ * elements. `param` is float, or double with BNORM_F64. Arrays need the alignment of their element only, which is not
+ * checked.
  *
  *     field                     training            inference        backward         NULL means
  *     x                         read                read             read             BNORM_NULL
@@ -157,7 +160,7 @@ static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t fea
  *     running_mean, _var param  read and written    read             -                untracked; inference: BNORM_NULL
  *     mean, invstd    double    written             -                read             not saved; backward: BNORM_NULL
  *     dy                        -                   -                read             BNORM_NULL
- *     dx                        -                   -                written          not computed
+ *     dx                        -                   -                written          not computed; see dx_stride
  *     dgamma, dbeta   param     -                   -                written          not computed
  *     residual                  read                read             -                no residual
  *     dresidual                 -                   -                written          not computed
@@ -272,7 +275,9 @@ BNORM_API bnorm_status bnorm_layer_create(bnorm_layer **layer, const bnorm_desc 
 /* Takes NULL. */
 BNORM_API void bnorm_layer_destroy(bnorm_layer *layer);
 
-/* bnorm_forward_training or bnorm_forward_inference on a batch of any size. */
+/* bnorm_forward_training, which keeps mean and invstd for backward, or bnorm_forward_inference, on a batch of any size.
+ * Reads x, writes y, which may be x (after training there is no backward then). The errors of these calls, and
+ * BNORM_NO_MEMORY where the workspace has to grow; on any error the layer stays as it was. */
 BNORM_API bnorm_status bnorm_layer_forward(bnorm_layer *layer, size_t batch, const void *x, void *y, bool training);
 
 /* bnorm_backward of the last training forward that succeeded, whatever inference came after it: x and dy are of its
@@ -382,7 +387,8 @@ BNORM_API bnorm_status bnorm_moments_deserialise(bnorm_moments *m, const void *b
 BNORM_API bnorm_status bnorm_moments_write_nodes(const bnorm_moments *m, void *bytes, size_t *size);
 BNORM_API bnorm_status bnorm_moments_read_nodes(bnorm_moments *m, size_t next_block, const void *bytes, size_t *size);
 
-/* The same for the sums of backward. accumulate takes the mean of the whole batch, with dy_stride for dy. */
+/* The same for the sums of backward, with the same errors. accumulate takes the mean of the whole batch, with dy_stride
+ * for dy; it reads x, dy and mean. With batch 0 these may be NULL. */
 BNORM_API bnorm_status bnorm_gradient_sums_create(bnorm_gradient_sums **g, const bnorm_desc *desc, size_t first_block);
 BNORM_API void bnorm_gradient_sums_destroy(bnorm_gradient_sums *g);
 BNORM_API bnorm_status bnorm_gradient_sums_accumulate(bnorm_gradient_sums *g, size_t batch, const void *x,
@@ -407,16 +413,18 @@ BNORM_API bnorm_status bnorm_gradient_sums_read_nodes(bnorm_gradient_sums *g, si
  *
  *     y[i][c] = activation((x[i][c] - mean[c]) * invstd[c] * gamma[c] + beta[c] + residual[i][c])
  *
- * Reads x, mean, invstd, gamma, beta; writes y, which may be x. gamma and beta may be NULL; no workspace is used, and
- * no memory allocated. BNORM_NULL, BNORM_OVERLAP. */
+ * Reads x, mean, invstd, gamma, beta; writes y, which may be x. gamma and beta may be NULL, other fields are not looked
+ * at, but for residual (BNORM_UNSUPPORTED); no workspace is used, and no memory allocated. BNORM_NULL where x, y, mean
+ * or invstd is; BNORM_OVERLAP; those of the description. */
 BNORM_API bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* dx of a part of the batch whose sums are `total`, with M = total's count and dbeta, dgamma its sums in double:
  *
  *     dx = gamma * invstd * (dy - dbeta / M - xhat * dgamma / M)
  *
- * Reads x, dy, mean, invstd, gamma; writes dx, which may be dy. BNORM_NULL; BNORM_OVERLAP; BNORM_X_OVERWRITTEN where y
- * is x; BNORM_MISMATCH where total has another shape or fewer values than the part; BNORM_NO_MEMORY. */
+ * Reads x, dy, mean, invstd, gamma; writes dx, which may be dy. gamma may be NULL. BNORM_NULL where x, dy, dx, mean,
+ * invstd or total is; BNORM_OVERLAP; BNORM_X_OVERWRITTEN where y is x; BNORM_MISMATCH where total has another shape or
+ * fewer values than the part; BNORM_NO_MEMORY; those of the description, BNORM_UNSUPPORTED for dresidual. */
 BNORM_API bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *buffers,
                                             const bnorm_gradient_sums *total);
 
@@ -430,14 +438,15 @@ BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const b
 /* ---- 9. Sizes ---------------------------------------------------------------------------------------------------- */
 
 /* Scratch in bytes that is enough for each of the three calls with this description, any number of threads, and any
- * smaller batch: the size for the largest batch serves all. At most 4 % of x plus 64 KB. */
+ * smaller batch: the size for the largest batch serves all. At most 4 % of x plus 64 KB. Neither strides, nor options,
+ * nor threads change it, but all are checked. BNORM_NULL, and the errors of the description. */
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
 
 /* Batch entries in one block, a power of two that does not depend on the batch: 64 rows of a matrix of 64 features or
  * more, more of a narrower one. Images are fewer the larger they are, down to 1, and channels first far more than
  * channels last: of 64 channels and 7 x 7 pixels 64 and 1, of 14 x 14 8 and 1, of 56 x 56 1 and 1. Sums are taken by
  * blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts and ends at a multiple of
- * this (or at the end of the batch) is a whole number of blocks. */
+ * this (or at the end of the batch) is a whole number of blocks. BNORM_NULL, and the errors of the description. */
 BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
 
 /* ---- 10. Text ---------------------------------------------------------------------------------------------------- */
