@@ -395,6 +395,10 @@ static size_t tasks(const bn_plan *p, const bn_schedule *s)
 
 /* ---- all of it ---- */
 
+/* What depends on what, in order: the shape says how many threads are worth it, and the order as far as it can; threads
+ * that own columns may be fewer; by the threads, whose caches count, arrays are far or not; by that, what was to be
+ * streamed may reside; then columns are cut into strips, and threads without any are left out. */
+
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
     const size_t arrays = trips.reads + trips.elements, bytes = p->values * p->columns * value * arrays;

@@ -265,6 +265,20 @@ static APART void element_tasks(const walk *k, size_t from, size_t to)
     }
 }
 
+/* Whose the room for nodes is, from step to step. Of a streamed walk:
+ *
+ *     chunk's nodes    each thread writes those of its chunks
+ *     ---- barrier ----
+ *     node 0           each thread merges its columns of all nodes into it, and finishes them
+ *     ---- barrier ---- from here on only node 0 is wanted; by rows the walk begins here, with the finishing
+ *     tables           behind node 0, where the other nodes were: each thread makes the factors of its columns
+ *     ---- barrier ----
+ *     tables           read by all, of any column
+ *
+ * Crossed, a thread's columns are strips of all rows, so their node 0 and tables need no other thread before the last
+ * barrier. Before that barrier whoever meets a factor that is extreme sets `extreme`, and after it all take tables of
+ * their own. */
+
 /* The tables of some columns, of which this thread has finished the node. */
 static void share_factors(const walk *k, size_t column, size_t columns, size_t place)
 {
