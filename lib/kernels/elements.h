@@ -188,10 +188,11 @@ BN_INLINE line first_line(elements a, size_t j, size_t end)
  *     its factor              0    before             0                    0
  *
  * A line that begins before a multiple of the period finds behind the tables' last factor the first ones again. Where
- * factors are in halves, a line whose first value is odd from `begin` on has the halves in the other order. As one stretch, for what is begun anew reads no line ahead: row by row, and
- * where the output began 16 bytes later in its page than the input, inference of 50 x 28 x 28 x 512 took 1.3 times as
- * long in bfloat16 and twice in IEEE half with AVX2, 1.0 to 1.1 times where they begin alike (Xeon of family 6, model
- * 106). */
+ * factors are in halves, a line whose first value is odd from `begin` on has the halves in the other order.
+ *
+ * As one stretch, for what is begun anew reads no line ahead: row by row, and where the output began 16 bytes later in
+ * its page than the input, inference of 50 x 28 x 28 x 512 took 1.3 times as long in bfloat16 and twice in IEEE half
+ * with AVX2, 1.0 to 1.1 times where they begin alike (Xeon of family 6, model 106). */
 BN_INLINE void pass_stretch(const bn_coefficients *c, elements a, size_t values, bool head, later l, int how)
 {
     const size_t period = c->repeat * width(c), before = to_line(a.out, values);
@@ -399,7 +400,7 @@ BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t
 /* Of value j in the tables, or of the runs of one feature. */
 BN_INLINE size_t feature_of(const bn_coefficients *c, size_t first, size_t j) { return c->table ? j / c->run : first; }
 
-/* A group with features that are not comfortable. The output may be an input, so the inputs are kept. */
+/* A group with features that do not go by factors. The output may be an input, so the inputs are kept. */
 static void extreme_group(const bn_coefficients *c, elements a, group g, size_t first, size_t j, size_t n)
 {
     stored x[IN_GROUP], dy[IN_GROUP];
@@ -409,7 +410,7 @@ static void extreme_group(const bn_coefficients *c, elements a, group g, size_t 
     put(a, g, j, n, PART);
     for (size_t i = 0; i < n; i++) {
         const size_t feature = feature_of(c, first, j + i);
-        if (comfortable_feature(c, a.gradient, feature)) continue;
+        if (goes_by_factors(c, a.gradient, feature)) continue;
         extreme_value(c, feature, (elements){x + i, dy + i, a.out + j + i, a.gradient});
     }
 }
@@ -423,7 +424,7 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
             const group g = c->table ? factors_at(tables_from(c, true, j), a.gradient, 0, n)
                                      : all_of(factors_of(c, a.gradient, first));
             bool plain = true;
-            for (size_t i = j; i < j + n; i++) plain &= comfortable_feature(c, a.gradient, feature_of(c, first, i));
+            for (size_t i = j; i < j + n; i++) plain &= goes_by_factors(c, a.gradient, feature_of(c, first, i));
             for (size_t r = 0; r < rows; r++) {
                 const elements here = moved_to(a, s, r, first * c->pitch);
                 if (plain)

@@ -54,10 +54,13 @@ BN_INLINE bool comfortable(double factor)
     return !((size != 0) & ((size < 0x1p-100) | (size > 0x1p100)));
 }
 
-/* Its sign bit is set where low * scale has made a shift of what float cannot hold: y would be NaN where it is an
- * infinity. Only means and scales that are given, and fit no batch, can do so. */
-BN_INLINE uint64_t sign_if_no_shift(double shift) { return has_low(false) ? 0 : bits_of(0x1p126 - fabs(shift)); }
+/* Whether y of 16 bits may go by this shift. Beyond 2^126 float may overflow, and y be NaN where it is an infinity: so
+ * large is a beta, or low * scale of a mean and a scale that are given and fit no batch. Of a given mean that is beyond
+ * float itself nobody asks. */
 BN_INLINE bool is_shift(double shift) { return has_low(false) || !(fabs(shift) > 0x1p126); }
+
+/* The same as a sign bit, which is set where it may not. */
+BN_INLINE uint64_t sign_if_no_shift(double shift) { return has_low(false) ? 0 : bits_of(0x1p126 - fabs(shift)); }
 
 /* As an element is computed. Of 16 bits a NaN becomes one whose lower bits are 0, as those of elements are, so that the
  * sum which rounds to 16 bits cannot carry it beyond NaN. */
@@ -86,24 +89,24 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
 
 /* Whether a feature may go by its factors. */
-BN_INLINE bool comfortable_feature(const bn_coefficients *c, bool gradient, size_t f)
+BN_INLINE bool goes_by_factors(const bn_coefficients *c, bool gradient, size_t f)
 {
     const double other = gradient ? slope_of(c, f) : shift_of(c, f, narrowed(c->mean[f]));
     return comfortable(scale_of(c, f)) & (gradient ? comfortable(other) : is_shift(other));
 }
 
-/* 0 and NaN are comfortable too, though outside for sign_if_outside: where it finds one, this tells. As gamma may be 0
- * of all features, it takes no longer than it has to. */
-BN_INLINE bool all_comfortable(const bn_coefficients *c, bool gradient, size_t first, size_t n)
+/* Features with 0 and NaN may too, though these are outside for sign_if_outside: where it finds one, this tells. As
+ * gamma may be 0 of all features, it takes no longer than it has to. */
+BN_INLINE bool all_go_by_factors(const bn_coefficients *c, bool gradient, size_t first, size_t n)
 {
     int64_t all = -1; /* as wide as a double: the compiler makes vectors of this loop too */
-    for (size_t f = first; f < first + n; f++) all &= comfortable_feature(c, gradient, f) ? -1 : 0;
+    for (size_t f = first; f < first + n; f++) all &= goes_by_factors(c, gradient, f) ? -1 : 0;
     return all != 0;
 }
 
 /* HIGH, SCALE and, if there is one, LOW of n features; `other` is SHIFT, or for a gradient SLOPE, with MEAN_DY. Returns
- * whether all are comfortable. In a loop that the compiler makes vectors of: of small batches features are as many as
- * values. */
+ * whether all features may go by them. In a loop that the compiler makes vectors of: of small batches features are as
+ * many as values. */
 BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_t n, real *restrict high,
                     real *restrict scale, real *restrict other, real *restrict low, real *restrict mean_dy)
 {
@@ -126,7 +129,7 @@ BN_INLINE bool make(const bn_coefficients *c, bool gradient, size_t first, size_
         other[i] = narrowed(shift);
         any |= sign_if_no_shift(shift);
     }
-    return sizeof(real) == sizeof(double) || any >> 63 == 0 || all_comfortable(c, gradient, first, n);
+    return sizeof(real) == sizeof(double) || any >> 63 == 0 || all_go_by_factors(c, gradient, first, n);
 }
 
 /* A vector of one value. A sum with 0 would make 0 of -0. */

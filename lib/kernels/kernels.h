@@ -49,7 +49,7 @@ typedef struct bn_coefficients {
     bool far;                   /* the arrays are beyond the last cache */
     bool stream;                /* write with stores that pass the cache by: a fence is to follow */
     bool pages;                 /* and fetch by several pages at once */
-    bool extreme;               /* some factors are outside float's comfortable range: these go in double */
+    bool extreme;               /* some features may not go by their factors, see factors.h: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;
     double values;          /* M */

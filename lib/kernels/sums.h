@@ -12,9 +12,18 @@
 
 enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
 
-/* Columns that are summed again together: at least; at most; and at most of runs. Those of doubles all. */
-enum { FEW_AGAIN = 16, MANY_AGAIN = 64, RUNS_AGAIN = 256, ROOM_AGAIN = BN_EXACT_SQUARES ? RUNS_AGAIN : ROOM };
-_Static_assert((int)BN_LANES_MOST <= (int)RUNS_AGAIN && (int)BN_LONG_RUNS <= (int)RUNS_AGAIN, "for narrow tiles whole");
+/* Columns that are summed again together, of runs one for each value: of matrices 16 to 64, of runs 64 to 256. Those of
+ * doubles and of narrow tiles all. */
+enum {
+    FEW_AGAIN = 16,
+    MANY_AGAIN = 64,
+    FEW_OF_RUNS = 64,
+    MANY_OF_RUNS = 256,
+    ROOM_AGAIN = BN_EXACT_SQUARES ? MANY_OF_RUNS : ROOM
+};
+_Static_assert((int)BN_SHORT_RUN <= (int)FEW_OF_RUNS, "a feature at least");
+_Static_assert((int)BN_LANES_MOST <= (int)MANY_OF_RUNS && (int)BN_LONG_RUNS <= (int)MANY_OF_RUNS,
+               "narrow tiles and runs along fit whole");
 
 /* Rows so few that folding their columns would take longer than adding up along them: along, sums of one
  * image of 7 x 7 are 1.0 to 1.75 times as fast, of three 1.0 to 1.8, of runs of 32 values 0.92 to 1.4, by instruction
@@ -63,10 +72,11 @@ static double mean_of_large(const bn_tile *t, const stored *x, size_t stride, do
     return quotient(sum, lost, (double)(t->rows * t->run), share) * 0x1p100;
 }
 
-/* Whether sums of columns can be made where they belong: in whole vectors. 2 x 3000 backward and 4 x 1024 are 1.05
- * times as fast for it (Xeon of family 6, model 106), forward 1.07 to 1.1 (model 167): else loads of sums wait for
- * stores of means, where these come to lie at the same place of a page. */
-BN_INLINE bool in_place(const bn_tile *t, const double *to_s, const double *to_q)
+/* Whether the sums of columns may be made in the arrays of the result: in whole vectors, so it needs no more room. Else
+ * sums are loaded just after means are stored, and where both lie at the same place of a page the load waits for the
+ * store. 2 x 3000 backward and 4 x 1024 are 1.05 times as fast so (Xeon of family 6, model 106), forward 1.07 to 1.1
+ * (model 167). */
+BN_INLINE bool fits_result(const bn_tile *t, const double *to_s, const double *to_q)
 {
     return t->lanes * t->run == 1 && t->columns % VD == 0 && begins_line(to_s) && begins_line(to_q);
 }
@@ -85,9 +95,9 @@ BN_INLINE bool any_again(const double *m2, size_t columns)
  * keeping. */
 BN_INLINE double loss(double m2) { return BN_EXACT_SQUARES ? 0 : m2; }
 
-/* Sums columns again, around the mean: those that are to be, which come with their sum in place of the mean, and with
- * their loss in that of m2. The mean is put right first, so that of a constant column it is the constant, and m2 is 0.
- * What the mean is off by for being a double is taken off m2.
+/* Sums columns again around their mean. Changes those that is_again says, which come with their sum in place of the
+ * mean, and of doubles with what it lost in that of m2. The mean is put right first, so that of a constant column it is
+ * the constant, and m2 is 0. What the mean is off by for being a double is taken off m2.
  *
  * All quotients and rests are taken, and then chosen from. Else gcc, for AVX-512, loads the sums of those columns
  * alone, and takes the quotients of what the stack has in the other lanes: where that is subnormal each operation takes
@@ -115,7 +125,7 @@ static __attribute__((noinline)) void sum_again(const bn_tile *t, const stored *
     }
 }
 
-/* Features that are summed again together, at least and at most. Narrow tiles and those of doubles whole. */
+/* Features that are summed again together, at least and at most. */
 typedef struct again {
     size_t few, many;
 } again;
@@ -125,13 +135,13 @@ BN_INLINE again again_of(const bn_tile *t)
     if (!BN_EXACT_SQUARES || t->lanes > 1) return (again){t->columns, t->columns};
     if (!in_columns(t)) return (again){1, t->columns};
     if (t->run == 1) return (again){FEW_AGAIN, MANY_AGAIN};
-    return (again){MANY_AGAIN / t->run, RUNS_AGAIN / t->run};
+    return (again){FEW_OF_RUNS / t->run, MANY_OF_RUNS / t->run};
 }
 
-/* Sums again what is to be: from the first such feature on few, and more while one of the next few is such. s and q
- * have room for a tile. */
-static void sum_cancelled(const bn_tile *t, const stored *x, size_t stride, double *mean, double *m2, double *s,
-                          double *q)
+/* Sums again what is to be: few features at a time where one of them is, and as many more as have one in each next few.
+ * s and q have room for a tile. */
+static void sum_those_again(const bn_tile *t, const stored *x, size_t stride, double *mean, double *m2, double *s,
+                            double *q)
 {
     const again g = again_of(t);
 
@@ -151,7 +161,7 @@ static void sum_cancelled(const bn_tile *t, const stored *x, size_t stride, doub
 BN_INLINE bool moments_of_sums(size_t columns, double share, const double *s, const double *q, double *mean, double *m2)
 {
     const double most = cancels(share);
-    int64_t all = BN_EXACT_SQUARES ? -1 : 0; /* as wide as a double */
+    int64_t all = -1; /* as wide as a double */
 
     for (size_t j = 0; j < columns; j++) {
         const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
@@ -171,12 +181,14 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
     const source a = {x, x, stride, stride};
     const double share = 1 / (double)(t->rows * t->run);
     _Alignas(64) double s[ROOM], q[ROOM];
-    const bool there = in_place(t, mean, m2);
+    const bool direct = fits_result(t, mean, m2);
 
-    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, a, mean, there ? mean : s, there ? m2 : q); /* no pivot is read */
-    if (there ? moments_of_sums(t->columns, share, mean, m2, mean, m2)
-              : moments_of_sums(t->columns, share, s, q, mean, m2))
-        sum_cancelled(t, x, stride, mean, m2, s, q);
+    add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, a, mean, direct ? mean : s, direct ? m2 : q); /* no pivot is read */
+    /* Two calls, for in one the compiler does not know whether both are the same arrays: 4 x 1024 took 1.02 times as
+     * long. */
+    if (direct ? moments_of_sums(t->columns, share, mean, m2, mean, m2)
+               : moments_of_sums(t->columns, share, s, q, mean, m2))
+        sum_those_again(t, x, stride, mean, m2, s, q);
 }
 
 static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, const void *dy, size_t dy_stride,
@@ -184,10 +196,10 @@ static void gradient_sums(const bn_tile *t, const void *x, size_t x_stride, cons
 {
     const source a = {x, dy, x_stride, dy_stride};
     _Alignas(64) double s[ROOM], q[ROOM], room[ROOM + VD];
-    const bool there = in_place(t, sum_dy, sum_dy_d);
+    const bool direct = fits_result(t, sum_dy, sum_dy_d);
 
-    add_tile(GRADIENT, t, a, pivot_of(t, mean, room), there ? sum_dy : s, there ? sum_dy_d : q);
-    if (there) return;
+    add_tile(GRADIENT, t, a, pivot_of(t, mean, room), direct ? sum_dy : s, direct ? sum_dy_d : q);
+    if (direct) return;
     memcpy(sum_dy, s, t->columns * sizeof *s);
     memcpy(sum_dy_d, q, t->columns * sizeof *q);
 }
