@@ -91,8 +91,9 @@ BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns 
 /* Whether a feature may go by its factors. */
 BN_INLINE bool goes_by_factors(const bn_coefficients *c, bool gradient, size_t f)
 {
-    const double other = gradient ? slope_of(c, f) : shift_of(c, f, narrowed(c->mean[f]));
-    return comfortable(scale_of(c, f)) & (gradient ? comfortable(other) : is_shift(other));
+    const bool scale = comfortable(scale_of(c, f));
+    const bool other = gradient ? comfortable(slope_of(c, f)) : is_shift(shift_of(c, f, narrowed(c->mean[f])));
+    return scale & other; /* without a branch */
 }
 
 /* Features with 0 and NaN may too, though these are outside for sign_if_outside: where it finds one, this tells. As
