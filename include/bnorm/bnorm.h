@@ -24,7 +24,7 @@
  *     dx       = gamma_c * invstd_c * (dy - dbeta_c / M - xhat * dgamma_c / M)
  *
  * Sums run over the M values of one feature (S. Ioffe and C. Szegedy, "Batch Normalization", 2015, algorithm 1 and
- * section 3). dy is the gradient of the loss by xhat * gamma + beta: where something was applied to that, after it.
+ * section 3). dy is the gradient of the loss by what the activation is applied to.
  *
  * Sums are taken in double, by blocks of rows that are merged in a fixed tree, so a call gives the same bits for any
  * number of threads, any instruction set, any stride and any alignment; only the sign and the payload of a NaN may
