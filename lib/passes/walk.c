@@ -260,25 +260,27 @@ static void factors_of_strip(const walk *k, size_t column, size_t columns, doubl
     make_own(k, column, columns, a, b, t, c);
 }
 
-/* The first block of a strip that is in none of the tasks before this one. */
-static size_t first_block_of(const walk *k, const band *b, size_t strip, size_t task)
+/* In the order of elements_back too. Tasks of the only strip are passed over in one. */
+static APART void elements_of_tasks(const walk *k, const band *b)
 {
-    const size_t group = task / b->strips + (task % b->strips > strip);
-    return first_block(&k->work->plan, first_chunk(k, group));
-}
-
-/* Of all tasks of a strip. */
-static APART void elements_of_tasks(const walk *k, const band *b, size_t strip)
-{
-    const size_t column = first_column(k, b, strip), columns = columns_of_strip(k, column);
-    const range blocks = {first_block_of(k, b, strip, b->tasks.from), first_block_of(k, b, strip, b->tasks.to)};
+    const bn_plan *const p = &k->work->plan;
+    const size_t tasks = b->tasks.to - b->tasks.from, at_once = b->strips == 1 ? tasks : 1;
     bn_coefficients c;
     strip_tables t;
     _Alignas(64) double finished[2 * BN_STRIP];
+    size_t prepared = b->strips; /* none */
 
-    if (blocks.from == blocks.to) return;
-    factors_of_strip(k, column, columns, finished, &t, &c);
-    elements_back(k, blocks, column, &c);
+    for (size_t i = 0; i < tasks; i += at_once) {
+        const size_t task = k->operation->block ? b->tasks.to - i - at_once : b->tasks.from + i;
+        const size_t group = task / b->strips, strip = task % b->strips;
+        const size_t column = first_column(k, b, strip), columns = columns_of_strip(k, column);
+        if (strip != prepared) {
+            factors_of_strip(k, column, columns, finished, &t, &c);
+            prepared = strip;
+        }
+        const size_t from = first_block(p, first_chunk(k, group)), to = first_block(p, first_chunk(k, group + at_once));
+        elements_back(k, (range){from, to}, column, &c);
+    }
 }
 
 /* Whose the room for nodes is, from step to step. Of a streamed walk:
@@ -408,7 +410,7 @@ static void stream_band(const walk *k, const band *b, size_t thread, size_t team
     if (!k->operation->elements) return;
     if (sums) bn_barrier(team); /* nodes but the first are free from here on */
     if (whole && by_shared_tables(k, columns, thread, team)) return;
-    for (size_t strip = 0; strip < b->strips; strip++) elements_of_tasks(k, b, strip);
+    elements_of_tasks(k, b);
 }
 
 static void streamed(const walk *k, size_t thread, size_t team)
