@@ -184,12 +184,6 @@ static bool is_in_memory(size_t bytes) { return bytes > least(bn_last_level_cach
 /* Bytes of one feature that are to stay in cache from the first trip to the second. */
 static size_t feature_bytes(const bn_plan *p, size_t value, size_t reads) { return p->values * value * reads; }
 
-/* Whether enough of a feature stays in so much cache that a second trip, last rows first, finds it worth while. Large
- * images, 3 to 6 MB of a feature's x and dy, are 1.0 to 1.15 times as fast where two threads share each feature, with 2
- * MB each, as where each has features of its own; 1.25 MB 0.94 to 1.0, 2.5 MB 0.97 to 1.04, 12 MB 0.97 (Xeon of family
- * 6, model 167). */
-static bool much_stays(size_t feature, size_t cache) { return feature <= cache / 2 * 3; }
-
 /* Features whose values fit a core's own cache, with room for what passes through: backward, ResNet-50's images are 1.0
  * to 1.1 times as fast with half of 2 MB as with three quarters (Xeon of family 6, model 207). Two far arrays have a
  * quarter: 1.0 to 1.05 times as fast as with half; one has not, forward in bfloat16 takes up to 1.05 times as long, nor
@@ -256,9 +250,7 @@ static bool worth_residing(const bn_plan *p, size_t value, bn_trips trips, size_
 {
     if (threads == 1 && p->blocks <= 2) return true;
     if (!both(trips) || p->lanes > 1) return false;
-    const size_t feature = feature_bytes(p, value, trips.reads), core = bn_core_cache();
-    const bool in_bands = far && !much_stays(feature, core) && much_stays(feature, threads * core);
-    const bool only_own = is_of_socket() && (p->run == 1 || in_bands);
+    const bool only_own = p->run == 1 && is_of_socket();
     const size_t in_cache = only_own ? features_in_own_cache(p, value, trips.reads, far)
                                      : features_in_cache(p, value, trips.reads, threads, far);
     const size_t fit = least(in_cache, p->columns), piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
@@ -349,9 +341,10 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 }
 
 /* Blocks of a strip whose elements are passed over at once, from the last on, for what was read last is still in cache:
- * all, where a resident strip fits half of the core's own, else an eighth of it. Of 2 MB by an eighth 112 x 112 forward
- * is 1.15 times as fast, backward 1.07; by half of that as fast, by a quarter 0.98 to 1.0; where all stays in cache
- * 0.97 to 1.0 (Xeon of family 6, model 167). */
+ * all, where a resident strip fits half of the core's own, else as many as have an eighth of it of x, but whole rows.
+ * Of 2 MB by an eighth 112 x 112 forward is 1.15 times as fast, backward 1.07; by half of that as fast, by a quarter
+ * 0.98 to 1.0; where all stays in cache 0.97 to 1.0. Streamed, 224 x 224 is 1.04 to 1.2 times as fast as by chunks of
+ * 12 KB (Xeon of family 6, model 167). */
 static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, const bn_schedule *s)
 {
     const size_t cache = bn_core_cache();
@@ -360,14 +353,14 @@ static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, const
     return round_up(divide_up(cache / 8, p->values * s->strip * value / p->blocks), of_row);
 }
 
-/* Columns that are streamed from end to end before the next: channels first and far, as many as fit half of what the
- * threads' cores have of their own, or one of which much stays there. Where each thread's features would fit, that
- * takes 0.78 to 0.96 of the time of streaming all, with all of the caches, or an eighth, 0.83 to 1.1 (Xeon of family 6,
- * model 167). */
+/* Columns that are streamed from end to end before the next: channels first and far, as many features as fit half of
+ * what the threads' cores have of their own, or one where two thirds of it do. Features of 1 to 6 MB, of which two
+ * threads hold 4, are 1.0 to 1.15 times as fast forward as where all are streamed, backward 1.1 to 1.3, as many as
+ * would take all of the caches 0.97 to 1.2, larger ones 0.9 to 1.08 (Xeon of family 6, model 167). */
 static size_t columns_of_band(const bn_plan *p, size_t value, bn_trips trips, const bn_schedule *s)
 {
     const size_t caches = s->threads * bn_core_cache(), feature = feature_bytes(p, value, trips.reads);
-    if (s->order != BN_STREAMED || p->run == 1 || !both(trips) || !s->far || !much_stays(feature, caches))
+    if (s->order != BN_STREAMED || p->run == 1 || !both(trips) || !s->far || feature > caches / 2 * 3)
         return p->columns;
     const size_t fit = larger(caches / 2 / feature, 1);
     if (fit * p->run * value < PIECE_LEAST) return p->columns;
@@ -397,8 +390,9 @@ static void cut(const bn_plan *p, size_t value, bn_trips trips, bn_schedule *s)
     const size_t tile = widest_tile(p, value);
 
     s->tile = in_steps(tile, features_to_a_line(p, value, tile));
-    const size_t most = widest_strip(p, value, trips, s, blocks), step = features_to_a_line(p, value, most);
-    const size_t columns = columns_of_band(p, value, trips, s), strips = divide_up(columns, in_steps(most, step));
+    const size_t columns = columns_of_band(p, value, trips, s), most = widest_strip(p, value, trips, s, blocks);
+    const size_t step = features_to_a_line(p, value, columns < p->columns ? least(most, columns) : most);
+    const size_t strips = divide_up(columns, in_steps(most, step));
     s->strip = round_up(divide_up(columns, resident ? round_up(strips, s->threads) : strips), step);
     while (streamed && s->strip > step && s->strip * p->run * value > PIECE_LEAST &&
            !shared_evenly(divide_up(columns, s->strip), p->blocks, blocks, s->threads))

@@ -28,7 +28,7 @@ typedef struct bn_schedule {
     size_t threads;     /* at most */
     bool far;           /* what is read and written does not stay in the last cache */
     bool pages;         /* and is fetched by several pages at once */
-    bool pages_again;   /* for elements, too: they are not in cache since the sums */
+    bool pages_again;   /* also for elements, which have left the cache since the sums */
     bool stream;        /* write with stores that pass the cache by */
     bool whole;         /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads
                            share, in the room of all nodes but the first */
@@ -63,9 +63,9 @@ typedef struct bn_trips {
     bool room;           /* for nodes and tables */
 } bn_trips;
 
-/* A task is a strip of a group of chunks; tasks are numbered strip by strip within group by group. The number of a
- * thread's first task; of thread `team`, how many tasks there are. Threads get about as many blocks each, not as many
- * tasks: the last group may be shorter. */
+/* A task is a strip of a group of chunks; in a band, tasks are numbered strip by strip within group by group. The
+ * number of a thread's first task; of thread `team`, how many tasks there are. Threads get about as many blocks each,
+ * not as many tasks: the last group may be shorter. */
 size_t bn_first_task(size_t strips, size_t blocks, size_t blocks_of_group, size_t thread, size_t team);
 
 bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, bn_trips trips, int threads_asked);

@@ -8,7 +8,7 @@ typedef struct walk {
     const bn_work *work;
     const bn_operation *operation;
     const bn_schedule *schedule;
-    size_t strips;
+    size_t strips;        /* of all columns */
     char *tables;         /* that threads share, where rows are whole or crossed */
     atomic_bool *extreme; /* some factors of these are */
 } walk;
@@ -88,13 +88,15 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
     }
 }
 
+/* Where the last step of a range begins. */
+static size_t last_step(size_t from, size_t to, size_t step) { return larger((to - 1) / step * step, from); }
+
 /* After a first trip backwards, for what was read last may still be in cache; without one all in one go: 8192 x 4096 is
  * 1.1 times as fast in the order of addresses. */
 static void elements_back(const walk *k, range blocks, size_t column, bn_coefficients *c)
 {
-    const size_t back = k->schedule->back;
     for (size_t end = blocks.to, start; end > blocks.from; end = start) {
-        start = larger((end - 1) / back * back, blocks.from);
+        start = last_step(blocks.from, end, k->schedule->back);
         elements(k, start, end, column, c);
     }
 }
@@ -260,7 +262,7 @@ static void factors_of_strip(const walk *k, size_t column, size_t columns, doubl
     make_own(k, column, columns, a, b, t, c);
 }
 
-/* In the order of elements_back too. Tasks of the only strip are passed over in one. */
+/* Elements of this thread's tasks, in the order of elements_back; where there is one strip, of all of them at once. */
 static APART void elements_of_tasks(const walk *k, const band *b)
 {
     const bn_plan *const p = &k->work->plan;
@@ -308,16 +310,16 @@ static void share_factors(const walk *k, size_t column, size_t columns, size_t p
     if (c.extreme) atomic_store(k->extreme, true);
 }
 
-/* Elements of rows [from, to) by the shared tables, in the order of element_tasks. */
+/* Elements of rows [from, to) by the shared tables, in the order of elements_back. */
 static void whole_rows(const walk *k, size_t from, size_t to)
 {
     const bn_work *const w = k->work;
-    const size_t step = k->operation->block ? w->plan.chunk_blocks * w->plan.block_rows : to - from;
+    const size_t step = k->schedule->back * w->plan.block_rows;
     bn_coefficients c;
 
     prepare_shared(k, 0, w->plan.columns, 0, &c);
     for (size_t end = to, start; end > from; end = start) {
-        start = end - from > step ? end - step : from;
+        start = last_step(from, end, step);
         k->operation->elements(w, (bn_block){.row = start, .rows = end - start, .run = 1}, 0, &c);
     }
 }
@@ -397,6 +399,7 @@ static void by_rows(const walk *k, size_t thread, size_t team)
     share_of_rows(k, k->schedule->strip, thread, team);
 }
 
+/* Where rows are whole there is one band: the tables are where the nodes of all columns were. */
 static void stream_band(const walk *k, const band *b, size_t thread, size_t team)
 {
     const range columns = columns_of_thread(b->columns, thread, team);
