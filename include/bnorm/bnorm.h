@@ -182,8 +182,8 @@ typedef struct bnorm_buffers {
     void *y, *dx, *dresidual, *dgamma, *dbeta, *running_mean, *running_var;
     double *mean, *invstd;
     void *workspace;       /* at least bnorm_workspace_size bytes, any alignment; its contents do not matter; of one
-                              call at a time */
-    size_t workspace_size; /* in bytes */
+                              call at a time. What lies behind these bytes is not touched, and may be another array */
+    size_t workspace_size; /* in bytes; not looked at where workspace is NULL */
 } bnorm_buffers;
 
 /* ---- 5. Status --------------------------------------------------------------------------------------------------- */
@@ -203,7 +203,8 @@ typedef enum bnorm_status {
     BNORM_BAD_EPS,         /* eps is negative or not finite */
     BNORM_BAD_UPDATE_RATE, /* update_rate is outside [0, 1] or NaN */
     BNORM_BAD_THREADS,     /* threads is negative */
-    BNORM_ONE_VALUE,       /* forward training, or moments to finish, with M = 1: one value has no variance */
+    BNORM_ONE_VALUE,       /* forward training, or moments to finish or commit, with M = 1: one value has no
+                              variance */
     BNORM_OVERLAP,         /* a written array, or the workspace, shares an element with another array of the call */
     BNORM_X_OVERWRITTEN,   /* backward with y == x: x no longer holds the input */
     BNORM_WORKSPACE,       /* workspace_size is less than bnorm_workspace_size says; or there are fewer bytes than are
@@ -396,7 +397,7 @@ BNORM_API bnorm_status bnorm_gradient_sums_accumulate(bnorm_gradient_sums *g, si
 BNORM_API bnorm_status bnorm_gradient_sums_merge(bnorm_gradient_sums *g, const bnorm_gradient_sums *next);
 
 /* dgamma and dbeta of all values so far, either of which may be NULL; 0 without any value. invstd may be NULL where
- * dgamma is. BNORM_NULL, BNORM_OVERLAP. */
+ * dgamma is, and where there is no value yet. BNORM_NULL, BNORM_OVERLAP. */
 BNORM_API bnorm_status bnorm_gradient_sums_finish(const bnorm_gradient_sums *g, const double *invstd, void *dgamma,
                                                   void *dbeta);
 
@@ -442,11 +443,12 @@ BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const b
  * nor threads change it, but all are checked. BNORM_NULL, and the errors of the description. */
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
 
-/* Batch entries in one block, a power of two that does not depend on the batch: 64 rows of a matrix of 64 features or
- * more, more of a narrower one. Images are fewer the larger they are, down to 1, and channels first far more than
- * channels last: of 64 channels and 7 x 7 pixels 64 and 1, of 14 x 14 8 and 1, of 56 x 56 1 and 1. Sums are taken by
- * blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts and ends at a multiple of
- * this (or at the end of the batch) is a whole number of blocks. BNORM_NULL, and the errors of the description. */
+/* Batch entries in one block, a power of two that does not depend on the batch, which may be 0: 64 rows of a matrix of
+ * 64 features or more, more of a narrower one. Images are fewer the larger they are, down to 1, and channels first far
+ * more than channels last: of 64 channels and 7 x 7 pixels 64 and 1, of 14 x 14 8 and 1, of 56 x 56 1 and 1. Sums are
+ * taken by blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts and ends at a
+ * multiple of this (or at the end of the batch) is a whole number of blocks. BNORM_NULL, and the errors of the
+ * description. */
 BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
 
 /* ---- 10. Text ---------------------------------------------------------------------------------------------------- */

@@ -43,7 +43,7 @@
  *
  * dx      the factors and the three terms take at most eight roundings of the type, each relative to a term: 8u. The
  * two means of sums err by k u of the mean of the terms' absolute values. Half a least subnormal is the rounding to the
- *         type where dx underflows: no result can be without it, so the table does not list it.
+ *         type where dx underflows: no result can be without it.
  *
  * dx, 16-bit  the same with u = 2^-24 for the float, half a least subnormal of float included, and half an ulp of dx
  * for the last rounding, by the argument of y. */
