@@ -18,6 +18,9 @@ bool streams(const bnorm_desc *desc);
 /* Whether its elements go by whole rows, of which a strip is a part. */
 bool goes_by_whole_rows(const bnorm_desc *desc);
 
+/* Columns that so many threads stream from end to end before the next. */
+size_t band_of(const bnorm_desc *desc, int threads);
+
 /* Whether two threads share its columns out for sums and then its rows for elements. */
 bool crosses(const bnorm_desc *desc);
 
