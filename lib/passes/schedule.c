@@ -123,9 +123,9 @@ size_t bn_first_task(size_t strips, size_t blocks, size_t blocks_of_group, size_
     if (thread == team) return strips * divide_up(blocks, blocks_of_group);
     const size_t groups = blocks / blocks_of_group, of_last = blocks % blocks_of_group;
     /* both times team */
-    const size_t share = strips * blocks * thread, full = strips * groups * blocks_of_group * team;
-    if (of_last == 0 || share <= full) return divide_nearest(share, team * blocks_of_group);
-    return strips * groups + divide_nearest(share - full, team * of_last);
+    const size_t due = strips * blocks * thread, full = strips * groups * blocks_of_group * team;
+    if (of_last == 0 || due <= full) return divide_nearest(due, team * blocks_of_group);
+    return strips * groups + divide_nearest(due - full, team * of_last);
 }
 
 /* Blocks in the tasks before this one, counted once for each strip. */
