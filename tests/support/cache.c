@@ -42,5 +42,5 @@ static bn_schedule schedule_of(const bnorm_desc *d, int threads)
 
 bool streams(const bnorm_desc *d) { return schedule_of(d, 1).stream; }
 bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, 1).whole; }
-size_t band_of(const bnorm_desc *d, int threads) { return schedule_of(d, threads).band; }
+size_t band_of(const bnorm_desc *d) { return schedule_of(d, 1).band; }
 bool crosses(const bnorm_desc *d) { return schedule_of(d, 2).order == BN_CROSSED; }

@@ -18,8 +18,8 @@ bool streams(const bnorm_desc *desc);
 /* Whether its elements go by whole rows, of which a strip is a part. */
 bool goes_by_whole_rows(const bnorm_desc *desc);
 
-/* Columns that so many threads stream from end to end before the next. */
-size_t band_of(const bnorm_desc *desc, int threads);
+/* Columns that one thread streams from end to end before the next. */
+size_t band_of(const bnorm_desc *desc);
 
 /* Whether two threads share its columns out for sums and then its rows for elements. */
 bool crosses(const bnorm_desc *desc);
