@@ -182,8 +182,8 @@ static size_t check_caches(const bnorm_desc *d, const struct input *input, bool 
     return whole;
 }
 
-/* A feature of 78 KB is more than fits the 64 KB of a core, but not more than is worth going by itself; 16 features would
- * be whole cache lines of a row. */
+/* A feature of 78 KB is more than fits the 64 KB of a core, but not more than is worth going by itself; 16 features
+ * would be whole cache lines of a row. */
 static void check_band(void)
 {
     const bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 40, 20, 501);
