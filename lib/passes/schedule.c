@@ -413,7 +413,7 @@ static size_t tasks(const bn_plan *p, const bn_schedule *s)
 
 /* What depends on what, in order: the shape says how many threads are worth it, and the order as far as it can; threads
  * that own columns may be fewer; by the threads, whose caches count, arrays are far or not; by that, what was to be
- * streamed may reside; then columns are cut into strips, and threads without any are left out. */
+ * streamed may reside; then columns are cut into bands and strips, and threads without any are left out. */
 
 bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
 {
@@ -428,7 +428,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     s.order = order_of(p, value, trips, s.threads);
     if (s.order == BN_RESIDENT) s.threads = owners(p, value, s.threads);
     s.far = beyond_cache(bytes, both(trips), s.threads);
-    s.pages = s.pages_again = s.far && is_in_memory(bytes) && bn_reads_pages();
+    s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     s.stream = s.far && !trips.in_place;
     if (s.order == BN_STREAMED && worth_residing(p, value, trips, s.threads, s.far)) s.order = BN_RESIDENT;
     s.group = chunks_to_a_node(p, value, s.threads);
@@ -437,7 +437,6 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
     else if (p->lanes == 1)
         cut(p, value, trips, &s);
     if (s.order == BN_RESIDENT || s.order == BN_STREAMED) {
-        s.pages_again &= s.order == BN_STREAMED && s.band == p->columns;
         if (both(trips)) s.back = blocks_at_once(p, value, trips.reads, &s);
         s.threads = least(s.threads, tasks(p, &s));
     }

@@ -28,7 +28,6 @@ typedef struct bn_schedule {
     size_t threads;     /* at most */
     bool far;           /* what is read and written does not stay in the last cache */
     bool pages;         /* and is fetched by several pages at once */
-    bool pages_again;   /* also for elements, which have left the cache since the sums */
     bool stream;        /* write with stores that pass the cache by */
     bool whole;         /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads
                            share, in the room of all nodes but the first */
