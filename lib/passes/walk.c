@@ -31,6 +31,8 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .pitch = p->run,
                     .from = here.from,
                     .lanes = p->lanes,
+                    .row = here.row,
+                    .of = p->rows,
                     .far = k->schedule->far,
                     .pages = k->schedule->pages};
 
