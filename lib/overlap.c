@@ -1,4 +1,5 @@
 #include "overlap.h"
+#include "integers.h"
 
 #include <stdint.h>
 
@@ -8,37 +9,46 @@ static bool empty(bn_span s) { return !s.start || s.rows == 0 || s.width == 0; }
 static uintptr_t first(bn_span s) { return (uintptr_t)s.start; }
 static uintptr_t past(bn_span s) { return first(s) + ((s.rows - 1) * s.stride + s.width); }
 
-/* With equal strides, where b begins no earlier than a: `place` bytes after a's row number `row` does, or would. It can
- * meet that row or the next, and b's later rows stand to a's later rows alike. */
-static bool share_alike(bn_span a, bn_span b)
+/* Whether k * step modulo m is in [low, high] for some k < n; step and high are below m, low is above 0. Euclid's way:
+ * of the k that pass m y times, k * step - y * m is in there where y * -m modulo step is in [low, high] modulo step, if
+ * that has no multiple of step; there are fewer y than k. No product exceeds the first (n - 1) * step. */
+static bool hits(size_t step, size_t m, size_t low, size_t high, size_t n)
 {
-    const size_t apart = first(b) - first(a), row = apart / a.stride, place = apart % a.stride;
-    return (row < a.rows && place < a.width) || (row + 1 < a.rows && a.stride - place < b.width);
-}
-
-/* Rows of both in the order of their addresses. */
-static bool share_by_walking(bn_span a, bn_span b)
-{
-    size_t i = 0, j = 0;
-
-    while (i < a.rows && j < b.rows) {
-        const uintptr_t ra = first(a) + i * a.stride, rb = first(b) + j * b.stride;
-        const uintptr_t end_a = ra + a.width, end_b = rb + b.width;
-        if (ra < end_b && rb < end_a) return true;
-        if (end_a <= rb)
-            i++;
-        else
-            j++;
+    while (step > 0) {
+        if (step > m - step) { /* downwards, in smaller steps */
+            const size_t mirrored = m - high;
+            high = m - low;
+            low = mirrored;
+            step = m - step;
+        }
+        const size_t k = divide_up(low, step);
+        if (k >= n) return false;
+        if (k * step <= high) return true;
+        const size_t rest = m % step;
+        n = ((n - 1) * step - low) / m + 1;
+        m = step;
+        step = rest > 0 ? m - rest : 0;
+        low %= m;
+        high %= m;
     }
     return false;
 }
 
-/* Of two that are not empty and whose ends leave it open. */
-static bool share(bn_span a, bn_span b)
+/* Of two that are not empty, where b begins no earlier than a. Rows [from, to) of a lie between b's ends, so each meets
+ * a row of b or falls into the gap behind one. Its last byte is `last` bytes behind the first of that row: it meets the
+ * row where both widths together are more. */
+static bool share_later(bn_span a, bn_span b)
 {
-    if (a.stride != b.stride) return share_by_walking(a, b);
-    return first(a) <= first(b) ? share_alike(a, b) : share_alike(b, a);
+    const size_t apart = first(b) - first(a), both = a.width + b.width;
+    const size_t from = apart < a.width ? 0 : (apart - a.width) / a.stride + 1;
+    const size_t to = least(a.rows, (past(b) - first(a) - 1) / a.stride + 1);
+
+    if (from >= to) return false;
+    const size_t last = (from * a.stride + a.width - 1 - apart) % b.stride, left = b.stride - last; /* of row `from` */
+    return last < both - 1 || hits(a.stride % b.stride, b.stride, left, left + both - 2, to - from);
 }
+
+static bool share(bn_span a, bn_span b) { return first(a) <= first(b) ? share_later(a, b) : share_later(b, a); }
 
 static bool equal(bn_span a, bn_span b)
 {

@@ -1,6 +1,7 @@
 /* Which arrays may share memory: judged by elements, not by the range from first to last. */
 #include "support/check.h"
 #include "support/problem.h"
+#include "support/random.h"
 
 #include <stdlib.h>
 
@@ -58,7 +59,7 @@ CASE(overlap, slices_that_share_an_element)
     CHECK(slices(0, 0, 5, 0, 5) == BNORM_OK, "in place, equal strides, one by default");
 }
 
-/* Slices of unequal strides whose elements happen not to meet may be refused or not; those that meet must be. */
+/* By each pair of elements. */
 CASE(overlap, unequal_strides)
 {
     for (size_t y = 0; y < 40; y++)
@@ -69,11 +70,43 @@ CASE(overlap, unequal_strides)
             if (y == 0 && stride == 7) continue; /* in place */
             const bnorm_status status = slices(0, y, 3, 7, stride);
             describe("x at stride 7, y at %zu with stride %zu", y, stride);
-            CHECK(!meet || status == BNORM_OVERLAP, "they share an element: %s", bnorm_status_string(status));
-            CHECK(meet || stride != 7 || status == BNORM_OK, "they share none: %s", bnorm_status_string(status));
-            const bool apart = y > 5 * 7 + 2;
-            CHECK(!apart || status == BNORM_OK, "they are apart: %s", bnorm_status_string(status));
+            CHECK((status == BNORM_OVERLAP) == meet, "they %s: %s", meet ? "share an element" : "share none",
+                  bnorm_status_string(status));
+            CHECK(meet || status == BNORM_OK, "%s", bnorm_status_string(status));
         }
+}
+
+static size_t drawn(uint64_t index, size_t below) { return (size_t)(random_bits(test_seed(), index) % below); }
+
+/* Any places and strides, against each pair of rows. Nothing is there to be read. */
+CASE(overlap, random_strides)
+{
+    char *const start = (char *)(uintptr_t)(1 << 20);
+    size_t shared = 0;
+
+    for (uint64_t i = 0, n = 0; i < 20000; i++) {
+        const size_t rows = 1 + drawn(n++, 40), width = 1 + drawn(n++, 4), room = 1 + drawn(n++, 60);
+        const size_t x_stride = width + drawn(n++, room), y_stride = width + drawn(n++, room);
+        const size_t x = drawn(n++, 1200), y = drawn(n++, 1200); /* bytes; nothing need be aligned */
+        bnorm_desc d = bnorm_matrix(BNORM_F32, rows, width);
+        bool meet = false;
+
+        if (x == y && x_stride == y_stride) continue; /* in place */
+        d.x_stride = x_stride;
+        d.y_stride = y_stride;
+        for (size_t r = 0; r < rows; r++)
+            for (size_t s = 0; s < rows; s++) {
+                const size_t a = x + 4 * r * x_stride, b = y + 4 * s * y_stride;
+                meet |= a < b + 4 * width && b < a + 4 * width;
+            }
+        shared += meet;
+        describe("%zu x %zu, x at byte %zu with stride %zu, y at byte %zu with stride %zu", rows, width, x, x_stride, y,
+                 y_stride);
+        const bnorm_buffers buffers = {.x = start + x, .y = start + y};
+        CHECK(bnorm_check_training_part(&d, &buffers) == (meet ? BNORM_OVERLAP : BNORM_OK), "%s",
+              meet ? "they share an element" : "they share none");
+    }
+    CHECK(shared > 4000 && shared < 16000, "%zu of 20000 share an element", shared);
 }
 
 /* ---- slices of the channels of one buffer of images ---------------------------------------------------------------
@@ -310,6 +343,32 @@ CASE(overlap, large_arrays_far_apart)
     CHECK(bnorm_check_training_part(&d, &(bnorm_buffers){.y = (void *)middle, .x = (void *)start}) == BNORM_OVERLAP,
           "x first");
     CHECK(bnorm_check_training_part(&d, &(bnorm_buffers){.y = y, .x = y + 1}) == BNORM_OVERLAP, "side by side");
+}
+
+/* Row by row it would take hours. Nothing is there to be read. */
+CASE(overlap, many_rows_of_unequal_strides)
+{
+    bnorm_desc d = bnorm_matrix(BNORM_F32, (size_t)1 << 40, 2);
+    char *const x = (char *)(uintptr_t)(1 << 20);
+    const bnorm_buffers b = {.x = x, .y = x + 8}, swapped = {.x = x + 8, .y = x};
+    d.x_stride = 4;
+    d.y_stride = 1000;
+    CHECK(bnorm_check_training_part(&d, &b) == BNORM_OK, "y stands in gaps of x");
+    d.x_stride = 1000;
+    d.y_stride = 4;
+    CHECK(bnorm_check_training_part(&d, &swapped) == BNORM_OK, "x stands in gaps of y");
+
+    const size_t stride = (size_t)1 << 20; /* each row of y is 4 bytes further behind one of x, the first 8 */
+    for (size_t rows = stride - 3; rows <= stride; rows++) {
+        const bnorm_status expected = 8 + 4 * (rows - 2) + 8 > 4 * stride ? BNORM_OVERLAP : BNORM_OK;
+        d.batch = rows;
+        d.x_stride = stride;
+        d.y_stride = stride + 1;
+        CHECK(bnorm_check_training_part(&d, &b) == expected, "y behind, %zu rows", rows);
+        d.x_stride = stride + 1;
+        d.y_stride = stride;
+        CHECK(bnorm_check_training_part(&d, &swapped) == expected, "x behind, %zu rows", rows);
+    }
 }
 
 /* As large as may be: ends beyond INTPTR_MAX, rows of half of it. No such arrays exist, and a call that went on would
