@@ -12,6 +12,9 @@ enum {
     PIECE_LEAST = 1 << 10,    /* bytes of a strip's row below which none is cut */
     THREAD_VALUES = 48 << 10, /* values to read and write before a thread has paid: for 96 to 128 << 10 of them two take
                                  0.6 to 0.95 of the time of one (Xeon of family 6, model 207) */
+    CROSS_VALUES = 112 << 10, /* the same where threads cross, and then read what the other has in its cache: with 74
+                                 to 110 << 10 two take 1.05 to 1.2 times as long as one, with 123 to 150 << 10 0.7 to
+                                 1.0 of the time (the same) */
     FEATURE_VALUES = 32,      /* values that take as long as what is done once a feature, 3 to 8 ns: with them 8 x 3000
                                  has two threads, which take 0.6 to 0.7 of the time of one (the same) */
     FEW_ROWS = 4,             /* not worth a factor a value, see bn_factor_a_value */
@@ -217,7 +220,8 @@ static bool pieces_stay(const bn_plan *p, size_t value, size_t reads)
 static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
 {
     const bool in_pages = p->chunks <= 1 && p->columns * value / BN_STRIP_BYTES >= threads;
-    return threads > 1 && both(trips) && trips.room && may_cross(p, value) && !even_in_chunks(p, threads) &&
+    const bool worth = p->values * p->columns * (trips.reads + trips.elements) >= CROSS_VALUES;
+    return threads > 1 && both(trips) && trips.room && worth && may_cross(p, value) && !even_in_chunks(p, threads) &&
            !in_pages && pieces_stay(p, value, trips.reads);
 }
 
