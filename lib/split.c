@@ -192,25 +192,27 @@ size_t bnorm_gradient_sums_next_block(const bnorm_gradient_sums *g) { return g ?
 
 /* ---- the trips over elements ---- */
 
-/* Whether what is written, of the shape of x, shares an element with what is read: `same`, which it may be exactly, or
- * another array. x or beta is NULL where `same` is x, or where beta is not read. */
-static bool written_shares(const bn_work *w, const void *written, size_t stride, const void *same, size_t same_stride,
-                           const void *x, const void *beta)
+/* Whether y, or of a gradient dx, shares an element with what is read; it may be x, or dy, exactly. */
+static bool written_shares(const bn_work *w, bool gradient)
 {
     const bnorm_desc *const d = &w->desc;
     const bnorm_buffers *const b = w->buffers;
-    const size_t rows = w->plan.rows, width = bn_row_values(d) * w->value;
+    const size_t rows = w->plan.rows, size = w->value, width = bn_row_values(d) * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
     bn_arrays a = {.written = 1};
 
-    bn_arrays_add(&a, written, rows, stride * w->value, width);
-    bn_arrays_add(&a, same, rows, same_stride * w->value, width);
-    bn_arrays_add(&a, x, rows, d->x_stride * w->value, width);
+    if (gradient) {
+        bn_arrays_add(&a, b->dx, rows, d->dx_stride * size, width);
+        bn_arrays_add(&a, b->dy, rows, d->dy_stride * size, width);
+    } else {
+        bn_arrays_add(&a, b->y, rows, d->y_stride * size, width);
+        bn_arrays_add(&a, b->beta, 1, params, params);
+    }
+    bn_arrays_add(&a, b->x, rows, d->x_stride * size, width);
     bn_arrays_add(&a, b->gamma, 1, params, params);
-    bn_arrays_add(&a, beta, 1, params, params);
     bn_arrays_add(&a, b->mean, 1, doubles, doubles);
     bn_arrays_add(&a, b->invstd, 1, doubles, doubles);
-    return bn_arrays_overlap(&a, 1);
+    return bn_arrays_overlap(&a, gradient ? 1 : 2);
 }
 
 bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
@@ -221,7 +223,7 @@ bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
     if (!empty && (!b->x || !b->y || !b->mean || !b->invstd)) return BNORM_NULL;
     const bnorm_status status = bn_work_make(desc, b->residual, b, &w);
     if (status != BNORM_OK) return status;
-    if (written_shares(&w, b->y, w.desc.y_stride, b->x, w.desc.x_stride, NULL, b->beta)) return BNORM_OVERLAP;
+    if (written_shares(&w, false)) return BNORM_OVERLAP;
     if (!empty) bn_pass_normalise(&w);
     return BNORM_OK;
 }
@@ -245,7 +247,7 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
     if (status != BNORM_OK) return status;
     const bn_sums *const s = &total->s;
     w.total = s->forest.values;
-    if (written_shares(&w, b->dx, w.desc.dx_stride, b->dy, w.desc.dy_stride, b->x, NULL)) return BNORM_OVERLAP;
+    if (written_shares(&w, true)) return BNORM_OVERLAP;
     if (!empty && b->y == b->x) return BNORM_X_OVERWRITTEN;
     if (!bn_same_shape(desc, &s->desc) || w.plan.values > w.total) return BNORM_MISMATCH;
     if (empty) return BNORM_OK;

@@ -35,8 +35,8 @@ typedef struct bn_tile {
     size_t rows, columns, run, pitch;
     size_t from;  /* of a part, its place in the run; rows is 1 then */
     size_t lanes; /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
-    size_t row;   /* the first among those of the arrays */
-    size_t of;    /* rows of the arrays; after the last one the next columns are read */
+    size_t row;   /* its first row in the arrays, */
+    size_t of;    /* which have so many: behind the last a strip of all rows goes on with the next columns */
     bool far;     /* the arrays are beyond the last cache */
     bool pages;   /* and they are fetched by several pages at once */
 } bn_tile;

@@ -50,11 +50,6 @@ static void input_gradient(const bn_work *w, bn_block block, size_t column, cons
                                (void *)bn_at(w, b->dx, block, d->dx_stride, column), d->dx_stride, block.rows);
 }
 
-static void backward(const bn_work *w, const bn_operation *operation)
-{
-    bn_walk(w, operation, 2, w->buffers->dx == w->buffers->dy);
-}
-
 void bn_pass_backward(const bn_work *w)
 {
     const bn_operation whole = {.block = sums_of_block,
@@ -63,14 +58,17 @@ void bn_pass_backward(const bn_work *w)
                                 .prepare = prepare,
                                 .make_factors = w->kernels->input_gradient_factors,
                                 .elements = w->buffers->dx ? input_gradient : NULL,
+                                .reads = 2,
+                                .in = w->buffers->dy,
                                 .out = w->buffers->dx};
-    backward(w, &whole);
+    bn_walk(w, &whole);
 }
 
 void bn_pass_gradient_sums(const bn_work *w)
 {
-    const bn_operation sums = {.block = sums_of_block, .merge = w->kernels->merge_sums, .finish = bn_keep_node};
-    backward(w, &sums);
+    const bn_operation sums = {
+        .block = sums_of_block, .merge = w->kernels->merge_sums, .finish = bn_keep_node, .reads = 2};
+    bn_walk(w, &sums);
 }
 
 void bn_pass_input_gradient(const bn_work *w)
@@ -79,6 +77,8 @@ void bn_pass_input_gradient(const bn_work *w)
                                    .prepare = prepare,
                                    .make_factors = w->kernels->input_gradient_factors,
                                    .elements = input_gradient,
+                                   .reads = 2,
+                                   .in = w->buffers->dy,
                                    .out = w->buffers->dx};
-    backward(w, &gradient);
+    bn_walk(w, &gradient);
 }

@@ -57,11 +57,6 @@ static void normalise(const bn_work *w, bn_block block, size_t column, const bn_
                           (void *)bn_at(w, w->buffers->y, block, y_stride, column), y_stride, block.rows);
 }
 
-static void forward(const bn_work *w, const bn_operation *operation)
-{
-    bn_walk(w, operation, 1, w->buffers->y == w->buffers->x);
-}
-
 void bn_pass_training(const bn_work *w)
 {
     const bn_operation training = {.block = moments_of_block,
@@ -70,10 +65,12 @@ void bn_pass_training(const bn_work *w)
                                    .prepare = prepare,
                                    .make_factors = w->kernels->normalise_factors,
                                    .elements = normalise,
+                                   .reads = 1,
+                                   .in = w->buffers->x,
                                    .out = w->buffers->y,
                                    .keep_a = w->buffers->mean,
                                    .keep_b = w->buffers->invstd};
-    forward(w, &training);
+    bn_walk(w, &training);
 }
 
 void bn_pass_inference(const bn_work *w)
@@ -82,15 +79,17 @@ void bn_pass_inference(const bn_work *w)
                                     .prepare = prepare,
                                     .make_factors = w->kernels->normalise_factors,
                                     .elements = normalise,
+                                    .reads = 1,
+                                    .in = w->buffers->x,
                                     .out = w->buffers->y};
-    forward(w, &inference);
+    bn_walk(w, &inference);
 }
 
 void bn_pass_moments(const bn_work *w)
 {
     const bn_operation moments = {
-        .block = moments_of_block, .merge = w->kernels->merge_moments, .finish = bn_keep_node};
-    forward(w, &moments);
+        .block = moments_of_block, .merge = w->kernels->merge_moments, .finish = bn_keep_node, .reads = 1};
+    bn_walk(w, &moments);
 }
 
 void bn_pass_normalise(const bn_work *w)
@@ -99,6 +98,8 @@ void bn_pass_normalise(const bn_work *w)
                                 .prepare = prepare,
                                 .make_factors = w->kernels->normalise_factors,
                                 .elements = normalise,
+                                .reads = 1,
+                                .in = w->buffers->x,
                                 .out = w->buffers->y};
-    forward(w, &saved);
+    bn_walk(w, &saved);
 }

@@ -52,12 +52,12 @@ typedef struct bn_operation {
     /* The element pass over a block, or over several where their rows are whole. NULL where nothing is to be written.
      */
     void (*elements)(const bn_work *work, bn_block block, size_t column, const bn_coefficients *c);
-    const void *out;         /* the array that these write */
+    size_t reads;            /* arrays of the size of x that are read */
+    const void *in, *out;    /* the array that may be written in place, and what is written */
     double *keep_a, *keep_b; /* where finish leaves a and b, one a column, or both NULL; they may be made there */
 } bn_operation;
 
-/* reads: how many arrays of the size of x are read. in_place: what is written was read. */
-void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place);
+void bn_walk(const bn_work *work, const bn_operation *operation);
 
 /* The three calls. */
 void bn_pass_training(const bn_work *work);

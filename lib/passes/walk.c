@@ -477,10 +477,14 @@ static void walk_share(void *context, size_t thread, size_t team)
     if (k->schedule->stream) k->work->kernels->fence();
 }
 
-void bn_walk(const bn_work *work, const bn_operation *operation, size_t reads, bool in_place)
+void bn_walk(const bn_work *work, const bn_operation *operation)
 {
     const bn_plan *const p = &work->plan;
-    const bn_trips trips = {operation->block, operation->elements, reads, in_place, .room = work->nodes};
+    const bn_trips trips = {.sums = operation->block,
+                            .elements = operation->elements,
+                            .reads = operation->reads,
+                            .in_place = operation->in == operation->out,
+                            .room = work->nodes};
     const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc.threads);
     atomic_bool extreme = false;
     const bool crosses = s.order == BN_CROSSED;
