@@ -228,7 +228,10 @@ static void summarise(FILE *f, const result **rows, size_t count)
     qsort(rows, count, sizeof *rows, by_size);
     fprintf(f, "\n%s %s, %d thread%s, %zu shape%s", operation_name(rows[0]->op), type_name(rows[0]->dtype),
             rows[0]->threads, plural((size_t)rows[0]->threads), count, plural(count));
-    if (disturbed > 0) fprintf(f, " (%zu of them marked)", disturbed);
+    if (disturbed == count)
+        fputs(" (all marked, so not to be trusted)", f);
+    else if (disturbed > 0)
+        fprintf(f, " (%zu of them marked)", disturbed);
     fputs(": geometric means\n", f);
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) summarise_column(f, &columns[i], rows, count);
 }

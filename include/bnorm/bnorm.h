@@ -15,7 +15,8 @@
  *
  * ---- 1. Words and formulas ------------------------------------------------------------------------------------------
  *
- * N batch, C features (channels), S spatial size (pixels of an image; 1 for a matrix), M = N * S values per feature.
+ * N batch, C features (channels), S spatial size (pixels: L, H * W or D * H * W; 1 for a matrix), M = N * S values per
+ * feature.
  *
  *     mean_c   = sum(x) / M                       var_c = sum((x - mean_c)^2) / M          (biased)
  *     invstd_c = 1 / sqrt(var_c + eps)            xhat  = (x - mean_c) * invstd_c
@@ -106,9 +107,14 @@ typedef struct bnorm_desc {
     size_t spatial;  /* S; 1 for a matrix; 0 is as empty as batch 0 */
 
     /* Strides in elements. Channels last: from one row (pixel) to the next, at least C. Channels first: from one
-     * image to the next, at least C * S. 0: dense for x and y; for dx what x has, for dy, residual and dresidual what
-     * y has. So where x is a slice of a larger array and dx is not, set dx_stride (C, or C * S channels first), or dx
-     * is written as far as such a slice goes, beyond its end; dy_stride likewise where y is one. */
+     * image to the next, at least C * S. All are checked, also of arrays that are not there. What 0 means:
+     *
+     *     x_stride, y_stride                       dense: C, or C * S
+     *     dx_stride                                what x has
+     *     dy_stride, residual_stride, dresidual_   what y has
+     *
+     * CAUTION: where x is a slice of a larger array and dx is dense, set dx_stride. With 0 dx is written as far as such
+     * a slice goes, beyond its end, and no check can see it. So is dy read where y is a slice. */
     size_t x_stride, y_stride, dx_stride, dy_stride, residual_stride, dresidual_stride;
 
     double eps;            /* added to the variance inside the square root, in double; finite, >= 0; default 1e-5.
@@ -160,7 +166,7 @@ static inline bnorm_desc bnorm_matrix(bnorm_dtype dtype, size_t rows, size_t fea
  *     running_mean, _var param  read and written    read             -                untracked; inference: BNORM_NULL
  *     mean, invstd    double    written             -                read             not saved; backward: BNORM_NULL
  *     dy                        -                   -                read             BNORM_NULL
- *     dx                        -                   -                written          not computed; see dx_stride
+ *     dx                        -                   -                written          not computed
  *     dgamma, dbeta   param     -                   -                written          not computed
  *     residual                  read                read             -                no residual
  *     dresidual                 -                   -                written          not computed
@@ -204,9 +210,9 @@ typedef enum bnorm_status {
     BNORM_BAD_UPDATE_RATE, /* update_rate is outside [0, 1] or NaN */
     BNORM_BAD_THREADS,     /* threads is negative */
     BNORM_ONE_VALUE,       /* forward training, or moments to finish or commit, with M = 1: one value has no
-                              variance */
+                              variance. Backward takes it */
     BNORM_OVERLAP,         /* a written array, or the workspace, shares an element with another array of the call */
-    BNORM_X_OVERWRITTEN,   /* backward with y == x: x no longer holds the input */
+    BNORM_X_OVERWRITTEN,   /* backward with y == x: x no longer holds the input. Without y nobody can tell */
     BNORM_WORKSPACE,       /* workspace_size is less than bnorm_workspace_size says; or there are fewer bytes than are
                               to be written */
     BNORM_NO_MEMORY,       /* memory could not be allocated */
@@ -302,12 +308,12 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *
  *     bnorm_moments *m;
  *     bnorm_moments_create(&m, &d, 0);
- *     for (each part, in order) bnorm_moments_accumulate(m, rows, x);   // first trip: reads the part's x
+ *     for (each part, in order) bnorm_moments_accumulate(m, entries, x); // first trip: reads the part's x
  *     bnorm_moments_finish(m, mean, invstd);
  *     bnorm_moments_commit(m, running_mean, running_var);
- *     for (each part) {                                                 // b.mean = mean, b.invstd = invstd
- *         d.batch = rows, b.x = x, b.y = y;                             // the part's
- *         bnorm_normalise(&d, &b);                                      // second trip: reads x, writes y
+ *     for (each part) {                                                   // b.mean = mean, b.invstd = invstd
+ *         d.batch = entries, b.x = x, b.y = y;                            // the part's
+ *         bnorm_normalise(&d, &b);                                        // second trip: reads x, writes y
  *     }
  *     bnorm_moments_destroy(m);
  *
@@ -315,16 +321,18 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *
  *     bnorm_gradient_sums *g;
  *     bnorm_gradient_sums_create(&g, &d, 0);
- *     for (each part, in order) bnorm_gradient_sums_accumulate(g, rows, x, dy, mean);
+ *     for (each part, in order) bnorm_gradient_sums_accumulate(g, entries, x, dy, mean);
  *     bnorm_gradient_sums_finish(g, invstd, dgamma, dbeta);
  *     for (each part) {
- *         d.batch = rows, b.x = x, b.dy = dy, b.dx = dx;
- *         bnorm_input_gradient(&d, &b, g);                              // second trip: reads x and dy, writes dx
+ *         d.batch = entries, b.x = x, b.dy = dy, b.dx = dx;
+ *         bnorm_input_gradient(&d, &b, g);                                // second trip: reads x and dy, writes dx
  *     }
  *     bnorm_gradient_sums_destroy(g);
  *
- * Where different processes have the parts, each creates its own with the number of its first block (in one process
- * bnorm_moments_next_block of the part before), and one merges them, or all do (mpi.h).
+ * `entries` are of the batch: rows of a matrix, images. Where different processes have the parts, each creates its own
+ * with the number of its first block (after e entries in whole blocks e / bnorm_block_rows; in one process what
+ * bnorm_moments_next_block of the part before says). One merges them in order, and sends back mean and invstd forward,
+ * backward the merged sums, which bnorm_input_gradient wants; or all merge (mpi.h).
  *
  * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
  * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
@@ -377,7 +385,7 @@ BNORM_API bnorm_status bnorm_moments_serialise(const bnorm_moments *m, void *byt
 
 /* Replaces what m holds, first block included, by what was serialised from sums of its shape. Everything is checked
  * that can be: magic, version, byte order, kind, lengths, the number of nodes, that counts are possible, that no sum of
- * squares is negative. BNORM_NULL, BNORM_CORRUPT, BNORM_MISMATCH, BNORM_NO_MEMORY. */
+ * squares is negative. There is no checksum. BNORM_NULL, BNORM_CORRUPT, BNORM_MISMATCH, BNORM_NO_MEMORY. */
 BNORM_API bnorm_status bnorm_moments_deserialise(bnorm_moments *m, const void *bytes, size_t size);
 
 /* The nodes without the 72 bytes before them, for a transport whose ends know description and range, as mpi.h's do.
@@ -443,12 +451,12 @@ BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const b
  * nor threads change it, but all are checked. BNORM_NULL, and the errors of the description. */
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
 
-/* Batch entries in one block, a power of two that does not depend on the batch, which may be 0: 64 rows of a matrix of
- * 64 features or more, more of a narrower one. Images are fewer the larger they are, down to 1, and channels first far
- * more than channels last: of 64 channels and 7 x 7 pixels 64 and 1, of 14 x 14 8 and 1, of 56 x 56 1 and 1. Sums are
- * taken by blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts and ends at a
- * multiple of this (or at the end of the batch) is a whole number of blocks. BNORM_NULL, and the errors of the
- * description. */
+/* Batch entries (images, not pixels) in one block, a power of two that does not depend on the batch, which may be 0: 64
+ * rows of a matrix of 64 features or more, more of a narrower one. Images are fewer the larger they are, down to 1, and
+ * channels first far more than channels last: of 64 channels and 7 x 7 pixels 64 and 1, of 14 x 14 8 and 1, of 56 x 56
+ * 1 and 1. Sums are taken by blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts
+ * and ends at a multiple of this (or at the end of the batch) is a whole number of blocks. BNORM_NULL, and the errors
+ * of the description. */
 BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
 
 /* ---- 10. Text ---------------------------------------------------------------------------------------------------- */

@@ -299,13 +299,11 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 enum { TABLES_RUN_AHEAD = sizeof(real) > BN_HALVES * sizeof(stored) };
 
 /* Whether several rows are passed over together. They share what is loaded of the tables, and are read and written in
- * several pages at once. Of tables that do not stay in the first cache inference is 1.02 to 1.4 times as fast past the
- * last one by four rows as by two, backward 1.0 to 1.2; in cache, of 1280 to 3000 columns, 0.97 to 1.35 and 1.0 by four
- * as by one. By eight nothing is gained, and of other tables not by four, but of those that run ahead: every other 2 KB
- * of the output are written just before these are read at the same place of a page, see make_own in walk.c, and with
- * fewer loads inference is 1.02 to 1.22 times as fast. Not backward, 0.88 to 1.09, nor with AVX2, which has not the
- * registers, nor where a line of the output begins within one of the input: no line is read ahead then, 0.75 to 0.98
- * (Xeon of family 6, model 106). */
+ * several pages at once. Rows whose tables do not stay in the first cache gain by it: inference 1.02 to 1.4 times as
+ * fast past the last cache, 0.97 to 1.35 in it. Of others those whose tables run ahead: every other 2 KB of the output
+ * are written just before these are read at the same place of a page, see make_own in walk.c, and with fewer loads
+ * inference is 1.02 to 1.22 times as fast. Not backward, nor with AVX2, which has not the registers, nor where a line
+ * of the output begins within one of the input, for then no line is read ahead (Xeon of family 6, model 106). */
 BN_INLINE bool is_together(const bn_coefficients *c, elements a, int how)
 {
     const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE;

@@ -161,36 +161,29 @@ static size_t last_cache(size_t threads)
     return is_of_socket() ? least(12 + 4 * threads, 24) << 20 : bn_last_level_cache();
 }
 
-/* Stores that pass the cache by won from 24 MB on and lost at 16 MB, in a cache of 32 MB on 2 cores. With all else that
- * is done for far arrays, calls of two trips took 0.64 to 0.92 of the time at 20 MB: what is read stays for the second.
- * Where there is one trip, nothing was gained there (Zen 3). The 300 MB of a socket are not for one program: on 2
- * of its cores calls whose arrays have 34 to 160 MB take 0.46 to 0.8 of the time where they are not counted on, and 0.7
- * to 0.87 together with a reading of the output. From 16 MB on, x and y, calls by themselves take 0.6 to 0.65 of the
- * time there, with that reading 0.9 to 1.14; at 12 to 15 MB 0.72 to 0.97 and 1.2 to 1.35 (Xeon of family 6, model 207).
- * Of 48 MB: on 2 cores from 14 to 17 MB 0.56 to 0.94 and 0.76 to 1.03, at 8 to 13 MB 0.83 to 1.22 and 1.0 to 1.18; on
- * one core from 10 to 15 MB 0.55 to 0.88 and 0.83 to 0.96, at 6 to 9 MB 0.82 to 1.0 and 0.95 to 1.16 (model 106). The
- * cores' own caches add to the last one: an output of 17 MB stays in those of 16 cores, of 2 MB each, and reading it
- * costs nothing (model 207). */
+/* Stores that pass the cache by, and the fetching that goes with them, pay from about 9/16 of the caches on, for what
+ * is read is to stay for the second trip; where there is one trip from 10/16. Of a cache of 32 MB, 20 MB took 0.64 to
+ * 0.92 of the time so, 16 MB longer (Zen 3); of 48 MB, 14 to 17 MB 0.56 to 0.94, and with a reading of the output
+ * afterwards 0.76 to 1.03, 8 to 13 MB 0.83 to 1.22 and 1.0 to 1.18 (Xeon of family 6, model 106). The 300 MB of a
+ * socket are not for one program: 16 MB take 0.6 of the time where they are not counted on, with that reading 0.9
+ * to 1.14 (model 207). What the threads' cores have of their own adds to the last one. */
 static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
 {
     const size_t cache = last_cache(threads) + threads * bn_core_cache();
     return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (two_trips ? 9 : 10);
 }
 
-/* From the last cache pages come no faster together: with one of 48 MB, calls of 16 to 24 MB took 0.97 to 1.14 times as
- * long by pages, of 32 and 40 MB 0.92 to 1.0 forward and 0.82 to 1.07 backward, of 48 MB 0.91 to 1.0; of 64 and 96 MB
- * 0.84 to 0.99 (Xeon of family 6, model 106). Where 480 MB are a socket's, of 16 to 67 MB 1.04 to 1.07 in rows of 64
- * values and 1.0 in longer ones, of 134 MB 0.99 to 1.02, of 160 to 410 MB 0.75 to 1.0, backward 0.78 to 1.05 (model
- * 167). */
+/* From the last cache pages come no faster together than one by one: of 48 MB calls of 16 to 40 MB took 0.82 to 1.14
+ * times as long by pages, of 64 and 96 MB 0.84 to 0.99 (Xeon of family 6, model 106); of a socket's 480 MB 16 to 67 MB
+ * 1.0 to 1.07, 160 to 410 MB 0.75 to 1.05 (model 167). */
 static bool is_in_memory(size_t bytes) { return bytes > least(bn_last_level_cache(), IN_MEMORY); }
 
 /* Bytes of one feature that are to stay in cache from the first trip to the second. */
 static size_t feature_bytes(const bn_plan *p, size_t value, size_t reads) { return p->values * value * reads; }
 
-/* Features whose values fit a core's own cache, with room for what passes through: backward, ResNet-50's images are 1.0
- * to 1.1 times as fast with half of 2 MB as with three quarters (Xeon of family 6, model 207). Two far arrays have a
- * quarter: 1.0 to 1.05 times as fast as with half; one has not, forward in bfloat16 takes up to 1.05 times as long, nor
- * where 10 MB in all are not far, 0.98 to 1.05 (model 167). */
+/* Features whose values fit half of a core's own cache, with room for what passes through: ResNet-50's images are 1.0
+ * to 1.1 times as fast backwards as with three quarters (Xeon of family 6, model 207). Two far arrays have a
+ * quarter, 1.0 to 1.05 times as fast; for one, and for what is near, that would be too little (model 167). */
 static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads, bool far)
 {
     return bn_core_cache() / (far ? 2 * reads : 2) / (feature_bytes(p, value, reads) + 1);
@@ -245,11 +238,10 @@ static bn_order order_of(const bn_plan *p, size_t value, bn_trips trips, size_t 
 }
 
 /* What else is resident: two blocks, of whose nodes one thread has no use; and what stays in these caches. Channels
- * first, all values of a feature are visited at small cost: a feature stays in the core's own cache, or in its share of
- * the last one, unless there are so few that threads would wait for each other longer than for memory. Rows of channels
- * last are cut where strips of a page save a trip to memory: with 700 and 1000 of them, 1.05 to 1.3 times as fast. From
- * a socket's last cache they come no faster than from memory: forward training of 1024 x 4096 is 1.2 times as fast
- * uncut. */
+ * first a feature stays in the core's own cache, or in its share of the last one, unless there are so few that threads
+ * would wait for each other longer than for memory. Rows of channels last are cut where strips of a page save a trip to
+ * memory: 700 and 1000 of them are 1.05 to 1.3 times as fast. From a socket's last cache they come no faster than from
+ * memory: forward training of 1024 x 4096 is 1.2 times as fast uncut. */
 static bool worth_residing(const bn_plan *p, size_t value, bn_trips trips, size_t threads, bool far)
 {
     if (threads == 1 && p->blocks <= 2) return true;
@@ -333,10 +325,9 @@ static size_t pitch_of_tables(size_t columns, size_t value)
     return 2 * line * (divide_up(columns + spare, 2 * line) | 1);
 }
 
-/* Elements in the order of addresses: by strips inference of 20000 x 1500 took 1.2 times as long, a backward pass of
- * 8192 x 4096 1.1 times (Zen 3); in cache inference of 1026 x 1280 1.23, forward 1.11, in bfloat16 1.35 and 1.14,
- * backward 1.13 (Xeon of family 6, model 106). The tables, in the room of nodes but for a page, are to stay in the
- * core's own cache. */
+/* Elements in the order of addresses: by strips a backward pass of 8192 x 4096 took 1.1 times as long (Zen 3), in cache
+ * forward and inference of 1026 x 1280 1.11 and 1.23, of bfloat16 1.14 and 1.35 (Xeon of family 6, model 106). The
+ * tables, in the room of nodes but for a page, are to stay in the core's own cache. */
 static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 {
     const size_t row = p->columns * computed(value), tables = BN_TABLES * pitch * computed(value);
@@ -345,10 +336,8 @@ static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
 }
 
 /* Blocks of a strip whose elements are passed over at once, from the last on, for what was read last is still in cache:
- * all, where a resident strip fits half of the core's own, else as many as have an eighth of it of x, but whole rows.
- * Of 2 MB by an eighth 112 x 112 forward is 1.15 times as fast, backward 1.07; by half of that as fast, by a quarter
- * 0.98 to 1.0; where all stays in cache 0.97 to 1.0. Streamed, 224 x 224 is 1.04 to 1.2 times as fast as by chunks of
- * 12 KB (Xeon of family 6, model 167). */
+ * all, where a resident strip fits half of the core's own, else as many as have an eighth of it of x, but whole rows:
+ * of 2 MB 112 x 112 forward is 1.15 times as fast so, streamed 224 x 224 1.04 to 1.2 (Xeon of family 6, model 167). */
 static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, const bn_schedule *s)
 {
     const size_t cache = bn_core_cache();
@@ -359,8 +348,8 @@ static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, const
 
 /* Columns that are streamed from end to end before the next: channels first and far, as many features as fit half of
  * what the threads' cores have of their own, or one where two thirds of it do. Features of 1 to 6 MB, of which two
- * threads hold 4, are 1.0 to 1.15 times as fast forward as where all are streamed, backward 1.1 to 1.3, as many as
- * would take all of the caches 0.97 to 1.2, larger ones 0.9 to 1.08 (Xeon of family 6, model 167). */
+ * threads hold 4, are 1.0 to 1.3 times as fast so as where all are streamed, larger ones would be 0.9 to 1.08 (Xeon of
+ * family 6, model 167). */
 static size_t columns_of_band(const bn_plan *p, size_t value, bn_trips trips, const bn_schedule *s)
 {
     const size_t caches = s->threads * bn_core_cache(), feature = feature_bytes(p, value, trips.reads);

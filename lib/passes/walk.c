@@ -137,11 +137,9 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
 }
 
 /* Factors in tables of this thread's own. Past the cache these all begin where the output does in its page: a load
- * waits for a store before it whose address is a multiple of 4 KB away, and where a table stood a line before the
- * output, inference of 50 x 14 x 14 x 1024 took twice as long. Where each table stood four lines after the one before,
- * inference in IEEE half, whose tables are read at twice the pace of the output, took 1.05 to 1.6 times as long. In
- * cache it is not worth fresh lines of the stack: 10 images of 5 x 5 and 100 channels took 1.03 times as long so (Xeon
- * of family 6, model 106). */
+ * waits for a store before it whose address is a multiple of 4 KB away. Where a table stood a line before the output,
+ * inference of 50 x 14 x 14 x 1024 took twice as long, where they stood four lines apart, of IEEE half, 1.05 to 1.6
+ * times. In cache it is not worth fresh lines of the stack (Xeon of family 6, model 106). */
 static void make_own(const walk *k, size_t column, size_t columns, const double *a, const double *b, strip_tables *t,
                      bn_coefficients *c)
 {
