@@ -53,7 +53,7 @@ BN_INLINE void add_keeping(vd *s, vd *lost, vd x)
     *s = sum;
 }
 
-/* sum / n, for an n that many sums have. In double that is to be one rounding (tests/README.md, "The proven k"); of the
+/* sum / n, for an n that many sums have. In double that is to be one rounding (tests/proof/README.md); of the
  * two of 1 / n and the product nothing is left to see in float, and a division takes as long as all else here. */
 BN_INLINE double divided(double sum, double n) { return sizeof(real) == sizeof(double) ? sum / n : sum * (1 / n); }
 
