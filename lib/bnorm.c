@@ -34,7 +34,7 @@ static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
 {
     const bnorm_desc *const d = &w->desc;
     const bnorm_buffers *const b = w->buffers;
-    const size_t rows = w->plan.rows, size = w->value, width = bn_row_values(d) * size;
+    const size_t rows = w->plan.rows, size = w->plan.value, width = bn_row_values(d) * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
     const size_t used = least(b->workspace_size, scratch);
     bn_arrays a;
@@ -102,7 +102,7 @@ static bnorm_status check(call call, bool part, const bnorm_desc *desc, const bn
     const bnorm_status s = bn_work_make(desc, unsupported, b, w);
     if (s != BNORM_OK) return s;
 
-    const size_t scratch = part || !b->workspace ? 0 : bn_scratch_bytes(bn_schedule_room_most(&w->plan, w->value));
+    const size_t scratch = part || !b->workspace ? 0 : bn_scratch_bytes(bn_schedule_room_most(&w->plan));
     if (!part && call == TRAINING && w->plan.values == 1) return BNORM_ONE_VALUE;
     if (arrays_overlap(call, w, scratch)) return BNORM_OVERLAP;
     if (call == BACKWARD && w->plan.values > 0 && b->y == b->x) return BNORM_X_OVERWRITTEN;
@@ -120,7 +120,7 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
         return BNORM_OK;
     }
 
-    const size_t room = bn_schedule_room(&w.plan, w.value);
+    const size_t room = bn_schedule_room(&w.plan);
     void *own = NULL;
     if (room > 0 && !b->workspace && call != INFERENCE) { /* which can do without */
         own = malloc(bn_scratch_bytes(room));
@@ -161,7 +161,7 @@ bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes)
     if (!desc || !bytes) return BNORM_NULL;
     const bnorm_status s = bn_work_make(desc, false, NULL, &w);
     if (s != BNORM_OK) return s;
-    *bytes = bn_scratch_bytes(bn_schedule_room_most(&w.plan, w.value));
+    *bytes = bn_scratch_bytes(bn_schedule_room_most(&w.plan));
     return BNORM_OK;
 }
 

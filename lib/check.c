@@ -89,9 +89,8 @@ static void make(bn_work *w, const bnorm_buffers *b)
     const bnorm_desc *const d = &w->desc;
     w->buffers = b;
     w->kernels = bn_kernels_in_use(d->dtype);
-    w->value = value_bytes[d->dtype];
     w->param = param_bytes(d->dtype);
-    w->plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, w->value);
+    w->plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value_bytes[d->dtype]);
     w->total = w->plan.values;
     w->nodes = w->node = NULL;
 }

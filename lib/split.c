@@ -197,7 +197,7 @@ static bool written_shares(const bn_work *w, bool gradient)
 {
     const bnorm_desc *const d = &w->desc;
     const bnorm_buffers *const b = w->buffers;
-    const size_t rows = w->plan.rows, size = w->value, width = bn_row_values(d) * size;
+    const size_t rows = w->plan.rows, size = w->plan.value, width = bn_row_values(d) * size;
     const size_t params = d->features * w->param, doubles = d->features * sizeof(double);
     bn_arrays a = {.written = 1};
 

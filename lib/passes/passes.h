@@ -15,10 +15,10 @@ typedef struct bn_work {
     const bnorm_buffers *buffers;
     const bn_kernels *kernels;
     bn_plan plan;
-    size_t value, param; /* sizes in bytes of a value and of a parameter */
-    double *nodes;       /* of chunks: [chunks][2][columns]; tables among them, or after the first */
-    size_t total;        /* M of the whole batch, of which the arrays may be a part */
-    double *node;        /* [2][columns]: where the node of a part goes; for an input gradient the whole batch's sums */
+    size_t param;  /* bytes of a parameter */
+    double *nodes; /* of chunks: [chunks][2][columns]; tables among them, or after the first */
+    size_t total;  /* M of the whole batch, of which the arrays may be a part */
+    double *node;  /* [2][columns]: where the node of a part goes; for an input gradient the whole batch's sums */
 } bn_work;
 
 /* Where a tile begins in x, y, dx or dy. */

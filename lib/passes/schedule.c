@@ -33,62 +33,59 @@ size_t bn_table_values(size_t value) { return values_in(BN_TABLE_BYTES, computed
 /* Of few rows it takes longer to make them than is gained by them: without, images of 7 x 7 in bfloat16 are 2.1 times
  * as fast forward if it is one, 1.45 if they are four, inference of one 3.9 times; with AVX2 1.5, 1.0 and 2.1, but
  * eight in half take 1.2 times as long (Xeon of family 6, model 207). */
-bool bn_factor_a_value(const bn_plan *p, size_t value)
+bool bn_factor_a_value(const bn_plan *p)
 {
-    return p->run * value <= (p->rows <= FEW_ROWS ? BN_TABLE_RUN / 2 : BN_TABLE_RUN);
+    return p->run * p->value <= (p->rows <= FEW_ROWS ? BN_TABLE_RUN / 2 : BN_TABLE_RUN);
 }
 
 /* ---- room: what any walk of a shape may want, whatever the caches and the threads are ---- */
 
 /* Few rows, so long that threads can own columns. */
-static bool few_long_rows(const bn_plan *p, size_t value)
+static bool few_long_rows(const bn_plan *p)
 {
-    return p->run == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * value >= RESIDENT_ROW;
+    return p->run == 1 && p->rows * p->value <= RESIDENT_ROWS * sizeof(float) && p->columns * p->value >= RESIDENT_ROW;
 }
 
 /* Whether the shape, unless it is crossed, is walked by resident strips whatever the caches are. Those of this machine
  * may make others resident. */
-static bool without_nodes(const bn_plan *p, size_t value, size_t chunks)
-{
-    return chunks <= 1 || few_long_rows(p, value);
-}
+static bool without_nodes(const bn_plan *p, size_t chunks) { return chunks <= 1 || few_long_rows(p); }
 
-static size_t nodes_of(const bn_plan *p, size_t value, size_t chunks)
+static size_t nodes_of(const bn_plan *p, size_t chunks)
 {
-    return without_nodes(p, value, chunks) ? 0 : chunks * 2 * sizeof(double) * p->columns;
+    return without_nodes(p, chunks) ? 0 : chunks * 2 * sizeof(double) * p->columns;
 }
 
 /* A node and the tables of a matrix, from a cache line on. */
-static size_t room_to_cross(const bn_plan *p, size_t value)
+static size_t room_to_cross(const bn_plan *p)
 {
-    return 2 * sizeof(double) * p->columns + LINE + divide_up(p->columns, bn_strip_values(value)) * BN_SET_BYTES;
+    return 2 * sizeof(double) * p->columns + LINE + divide_up(p->columns, bn_strip_values(p->value)) * BN_SET_BYTES;
 }
 
 /* Whether a matrix of so many rows or fewer may be crossed. */
-static bool fewer_may_cross(const bn_plan *p, size_t value)
+static bool fewer_may_cross(const bn_plan *p)
 {
-    return p->run == 1 && p->lanes == 1 && p->columns * value < RESIDENT_ROW && p->values * p->columns >= BN_WORTH &&
-           room_to_cross(p, value) <= bn_plan_room(p, value);
+    return p->run == 1 && p->lanes == 1 && p->columns * p->value < RESIDENT_ROW && p->values * p->columns >= BN_WORTH &&
+           room_to_cross(p) <= bn_plan_room(p);
 }
 
 /* Matrices whose rows are too few to be shared out for sums, and too short for threads to own columns: columns are
  * shared out for sums, and rows for elements. On two threads 64 x 1024 takes 0.7 to 0.9 of the time of one, 100 x 1000
  * 0.75 (Zen 3). */
-static bool may_cross(const bn_plan *p, size_t value) { return p->rows <= CROSSED_ROWS && fewer_may_cross(p, value); }
+static bool may_cross(const bn_plan *p) { return p->rows <= CROSSED_ROWS && fewer_may_cross(p); }
 
-size_t bn_schedule_nodes(const bn_plan *p, size_t value) { return nodes_of(p, value, p->chunks); }
+size_t bn_schedule_nodes(const bn_plan *p) { return nodes_of(p, p->chunks); }
 
-size_t bn_schedule_room(const bn_plan *p, size_t value)
+size_t bn_schedule_room(const bn_plan *p)
 {
-    const size_t nodes = bn_schedule_nodes(p, value), crossed = may_cross(p, value) ? room_to_cross(p, value) : 0;
+    const size_t nodes = bn_schedule_nodes(p), crossed = may_cross(p) ? room_to_cross(p) : 0;
     return larger(nodes, crossed);
 }
 
-size_t bn_schedule_room_most(const bn_plan *p, size_t value)
+size_t bn_schedule_room_most(const bn_plan *p)
 {
-    const size_t nodes = nodes_of(p, value, bn_plan_chunks_most(p, value));
-    const size_t crossed = fewer_may_cross(p, value) ? room_to_cross(p, value) : 0;
-    return least(larger(nodes, crossed), bn_plan_room(p, value));
+    const size_t nodes = nodes_of(p, bn_plan_chunks_most(p));
+    const size_t crossed = fewer_may_cross(p) ? room_to_cross(p) : 0;
+    return least(larger(nodes, crossed), bn_plan_room(p));
 }
 
 /* ---- threads ---- */
@@ -104,9 +101,9 @@ static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
 
 /* Threads that own columns get a page of each row at least: the hardware's prefetcher runs past the end of a shorter
  * piece into lines that another thread is writing (200 x 512 on 2 threads took 3 times as long as on 1). */
-static size_t owners(const bn_plan *p, size_t value, size_t threads)
+static size_t owners(const bn_plan *p, size_t threads)
 {
-    const size_t pages = p->columns * p->run * value / BN_STRIP_BYTES;
+    const size_t pages = p->columns * p->run * p->value / BN_STRIP_BYTES;
     return pages > 1 ? least(threads, pages) : 1;
 }
 
@@ -179,21 +176,21 @@ static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
 static bool is_in_memory(size_t bytes) { return bytes > least(bn_last_level_cache(), IN_MEMORY); }
 
 /* Bytes of one feature that are to stay in cache from the first trip to the second. */
-static size_t feature_bytes(const bn_plan *p, size_t value, size_t reads) { return p->values * value * reads; }
+static size_t feature_bytes(const bn_plan *p, size_t reads) { return p->values * p->value * reads; }
 
 /* Features whose values fit half of a core's own cache, with room for what passes through: ResNet-50's images are 1.0
  * to 1.1 times as fast backwards as with three quarters (Xeon of family 6, model 207). Two far arrays have a
  * quarter, 1.0 to 1.05 times as fast; for one, and for what is near, that would be too little (model 167). */
-static size_t features_in_own_cache(const bn_plan *p, size_t value, size_t reads, bool far)
+static size_t features_in_own_cache(const bn_plan *p, size_t reads, bool far)
 {
-    return bn_core_cache() / (far ? 2 * reads : 2) / (feature_bytes(p, value, reads) + 1);
+    return bn_core_cache() / (far ? 2 * reads : 2) / (feature_bytes(p, reads) + 1);
 }
 
 /* Or, where those are less than a piece, and its share of the last cache holds more, as many as make one. */
-static size_t features_in_cache(const bn_plan *p, size_t value, size_t reads, size_t threads, bool far)
+static size_t features_in_cache(const bn_plan *p, size_t reads, size_t threads, bool far)
 {
-    const size_t own = features_in_own_cache(p, value, reads, far), piece = divide_up(PIECE, p->run * value);
-    const size_t more = least(piece, last_cache(threads) / 2 / threads / (feature_bytes(p, value, reads) + 1));
+    const size_t own = features_in_own_cache(p, reads, far), piece = divide_up(PIECE, p->run * p->value);
+    const size_t more = least(piece, last_cache(threads) / 2 / threads / (feature_bytes(p, reads) + 1));
     return larger(own, more);
 }
 
@@ -204,37 +201,37 @@ static bool both(bn_trips trips) { return trips.sums && trips.elements; }
 /* Pieces of rows whose size is a power of two share few sets of the core's cache. On 512 KB, 4 images of 49 pixels and
  * 512 channels, 800 KB of x and dy, are 1.7 times as fast backwards crossed as on one thread; 300 x 512, 1.2 MB,
  * take 1.15 times as long as by chunks (Zen 3). */
-static bool pieces_stay(const bn_plan *p, size_t value, size_t reads)
+static bool pieces_stay(const bn_plan *p, size_t reads)
 {
-    const size_t row = p->columns * value;
+    const size_t row = p->columns * p->value;
     return (row & (row - 1)) != 0 || p->rows * row * reads <= 2 * bn_core_cache();
 }
 
-static bool is_crossed(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
+static bool is_crossed(const bn_plan *p, bn_trips trips, size_t threads)
 {
-    const bool in_pages = p->chunks <= 1 && p->columns * value / BN_STRIP_BYTES >= threads;
+    const bool in_pages = p->chunks <= 1 && p->columns * p->value / BN_STRIP_BYTES >= threads;
     const bool worth = p->values * p->columns * (trips.reads + trips.elements) >= CROSS_VALUES;
-    return threads > 1 && both(trips) && trips.room && worth && may_cross(p, value) && !even_in_chunks(p, threads) &&
-           !in_pages && pieces_stay(p, value, trips.reads);
+    return threads > 1 && both(trips) && trips.room && worth && may_cross(p) && !even_in_chunks(p, threads) &&
+           !in_pages && pieces_stay(p, trips.reads);
 }
 
 /* Without sums blocks do not matter, and the last may be shorter: of 50 images of 14 x 14, seven of them, one of two
  * threads had 32, and inference took 1.27 times as long. Not where columns, or parts, are shared out more evenly, nor
  * where rows are long or values few, as each thread makes all factors: 4 x 3000 took 1.45 times as long (Xeon of family
  * 6, model 167). */
-static bool is_by_rows(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
+static bool is_by_rows(const bn_plan *p, bn_trips trips, size_t threads)
 {
-    if (trips.sums || !bn_plan_whole_runs(p) || few_long_rows(p, value)) return false;
+    if (trips.sums || !bn_plan_whole_runs(p) || few_long_rows(p)) return false;
     return threads == 1 ||
            (evenly(divide_up(p->rows, threads), threads, p->rows) && p->values * p->columns >= BN_WORTH);
 }
 
 /* As far as the shape tells. */
-static bn_order order_of(const bn_plan *p, size_t value, bn_trips trips, size_t threads)
+static bn_order order_of(const bn_plan *p, bn_trips trips, size_t threads)
 {
-    if (is_crossed(p, value, trips, threads)) return BN_CROSSED;
-    if (is_by_rows(p, value, trips, threads)) return BN_BY_ROWS;
-    return without_nodes(p, value, p->chunks) ? BN_RESIDENT : BN_STREAMED;
+    if (is_crossed(p, trips, threads)) return BN_CROSSED;
+    if (is_by_rows(p, trips, threads)) return BN_BY_ROWS;
+    return without_nodes(p, p->chunks) ? BN_RESIDENT : BN_STREAMED;
 }
 
 /* What else is resident: two blocks, of whose nodes one thread has no use; and what stays in these caches. Channels
@@ -242,15 +239,15 @@ static bn_order order_of(const bn_plan *p, size_t value, bn_trips trips, size_t 
  * would wait for each other longer than for memory. Rows of channels last are cut where strips of a page save a trip to
  * memory: 700 and 1000 of them are 1.05 to 1.3 times as fast. From a socket's last cache they come no faster than from
  * memory: forward training of 1024 x 4096 is 1.2 times as fast uncut. */
-static bool worth_residing(const bn_plan *p, size_t value, bn_trips trips, size_t threads, bool far)
+static bool worth_residing(const bn_plan *p, bn_trips trips, size_t threads, bool far)
 {
     if (threads == 1 && p->blocks <= 2) return true;
     if (!both(trips) || p->lanes > 1) return false;
     const bool only_own = p->run == 1 && is_of_socket();
-    const size_t in_cache = only_own ? features_in_own_cache(p, value, trips.reads, far)
-                                     : features_in_cache(p, value, trips.reads, threads, far);
+    const size_t in_cache =
+        only_own ? features_in_own_cache(p, trips.reads, far) : features_in_cache(p, trips.reads, threads, far);
     const size_t fit = least(in_cache, p->columns), piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
-    if (fit == 0 || (fit < p->columns && fit * p->run * value < piece)) return false;
+    if (fit == 0 || (fit < p->columns && fit * p->run * p->value < piece)) return false;
     if (p->run == 1) return far;
     return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;
 }
@@ -266,15 +263,15 @@ static size_t levels(size_t blocks)
 }
 
 /* Features of the widest tile that the tables, and the room for sums of columns, allow. */
-static size_t widest_tile(const bn_plan *p, size_t value)
+static size_t widest_tile(const bn_plan *p)
 {
-    return p->run > BN_SHORT_RUN ? BN_LONG_RUNS : bn_strip_values(value) / p->run;
+    return p->run > BN_SHORT_RUN ? BN_LONG_RUNS : bn_strip_values(p->value) / p->run;
 }
 
 /* As many chunks to a node as leave enough tasks: what threads hand each other costs more than what they sum. */
-static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
+static size_t chunks_to_a_node(const bn_plan *p, size_t threads)
 {
-    const size_t narrow = least(p->columns, widest_tile(p, value));
+    const size_t narrow = least(p->columns, widest_tile(p));
     size_t group = 1;
 
     while (p->chunks / (2 * group) >= TASKS_PER_THREAD * threads &&
@@ -288,28 +285,28 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t value, size_t threads)
  * is a chain of operations, and the chains of many features overlap. With an eighth of the core's cache one to eight
  * images of 7 x 7 are 1.05 to 1.2 times as fast, inference of one 1.4; with half of it 50 of them take 1.05 times as
  * long (Xeon of family 6, model 207). */
-static size_t widest_strip(const bn_plan *p, size_t value, bn_trips trips, const bn_schedule *s, size_t blocks)
+static size_t widest_strip(const bn_plan *p, bn_trips trips, const bn_schedule *s, size_t blocks)
 {
     const bool resident = s->order == BN_RESIDENT;
     const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
     size_t most = s->tile;
 
-    if (!bn_factor_a_value(p, value)) {
-        const size_t cached = features_in_own_cache(p, value, trips.reads, s->far) / 4;
+    if (!bn_factor_a_value(p)) {
+        const size_t cached = features_in_own_cache(p, trips.reads, s->far) / 4;
         if (!trips.sums)
-            most = bn_strip_values(value);
+            most = bn_strip_values(p->value);
         else if (resident)
-            most = least(bn_strip_values(value), larger(most, cached));
+            most = least(bn_strip_values(p->value), larger(most, cached));
     }
     if (trips.sums && nodes > 0) most = least(most, BN_SCRATCH / (2 * nodes));
-    if (resident) most = least(most, features_in_cache(p, value, trips.reads, s->threads, s->far));
+    if (resident) most = least(most, features_in_cache(p, trips.reads, s->threads, s->far));
     return most;
 }
 
 /* Features at which a tile may begin, so that it begins with a cache line. */
-static size_t features_to_a_line(const bn_plan *p, size_t value, size_t most)
+static size_t features_to_a_line(const bn_plan *p, size_t most)
 {
-    const size_t n = times_to_line(p->run * value);
+    const size_t n = times_to_line(p->run * p->value);
     return n <= most || p->run == 1 ? n : 1;
 }
 
@@ -328,43 +325,43 @@ static size_t pitch_of_tables(size_t columns, size_t value)
 /* Elements in the order of addresses: by strips a backward pass of 8192 x 4096 took 1.1 times as long (Zen 3), in cache
  * forward and inference of 1026 x 1280 1.11 and 1.23, of bfloat16 1.14 and 1.35 (Xeon of family 6, model 106). The
  * tables, in the room of nodes but for a page, are to stay in the core's own cache. */
-static bool in_whole_rows(const bn_plan *p, size_t value, size_t pitch)
+static bool in_whole_rows(const bn_plan *p, size_t pitch)
 {
-    const size_t row = p->columns * computed(value), tables = BN_TABLES * pitch * computed(value);
+    const size_t row = p->columns * computed(p->value), tables = BN_TABLES * pitch * computed(p->value);
     return p->run == 1 && row > BN_STRIP_BYTES && tables <= bn_core_cache() / 2 &&
-           tables + PAGE + 2 * sizeof(double) * p->columns <= bn_schedule_nodes(p, value);
+           tables + PAGE + 2 * sizeof(double) * p->columns <= bn_schedule_nodes(p);
 }
 
 /* Blocks of a strip whose elements are passed over at once, from the last on, for what was read last is still in cache:
  * all, where a resident strip fits half of the core's own, else as many as have an eighth of it of x, but whole rows:
  * of 2 MB 112 x 112 forward is 1.15 times as fast so, streamed 224 x 224 1.04 to 1.2 (Xeon of family 6, model 167). */
-static size_t blocks_at_once(const bn_plan *p, size_t value, size_t reads, const bn_schedule *s)
+static size_t blocks_at_once(const bn_plan *p, size_t reads, const bn_schedule *s)
 {
     const size_t cache = bn_core_cache();
-    if (s->order == BN_RESIDENT && feature_bytes(p, value, reads) * s->strip <= cache / 2) return p->blocks;
+    if (s->order == BN_RESIDENT && feature_bytes(p, reads) * s->strip <= cache / 2) return p->blocks;
     const size_t of_row = bn_plan_whole_runs(p) ? 1 : p->blocks_per_entry;
-    return round_up(divide_up(cache / 8, p->values * s->strip * value / p->blocks), of_row);
+    return round_up(divide_up(cache / 8, p->values * s->strip * p->value / p->blocks), of_row);
 }
 
 /* Columns that are streamed from end to end before the next: channels first and far, as many features as fit half of
  * what the threads' cores have of their own, or one where two thirds of it do. Features of 1 to 6 MB, of which two
  * threads hold 4, are 1.0 to 1.3 times as fast so as where all are streamed, larger ones would be 0.9 to 1.08 (Xeon of
  * family 6, model 167). */
-static size_t columns_of_band(const bn_plan *p, size_t value, bn_trips trips, const bn_schedule *s)
+static size_t columns_of_band(const bn_plan *p, bn_trips trips, const bn_schedule *s)
 {
-    const size_t caches = s->threads * bn_core_cache(), feature = feature_bytes(p, value, trips.reads);
+    const size_t caches = s->threads * bn_core_cache(), feature = feature_bytes(p, trips.reads);
     if (s->order != BN_STREAMED || p->run == 1 || !both(trips) || !s->far || feature > caches / 2 * 3)
         return p->columns;
     const size_t fit = larger(caches / 2 / feature, 1);
-    if (fit * p->run * value < PIECE_LEAST) return p->columns;
+    if (fit * p->run * p->value < PIECE_LEAST) return p->columns;
     return divide_up(p->columns, divide_up(p->columns, fit));
 }
 
 /* Crossed: as many strips to a set of tables, a power of two, as give each thread one, and scratch room for the sums of
  * one. */
-static void cut_crosswise(const bn_plan *p, size_t value, bn_schedule *s)
+static void cut_crosswise(const bn_plan *p, bn_schedule *s)
 {
-    const size_t table = bn_strip_values(value), sets = divide_up(p->columns, table), step = LINE / value;
+    const size_t table = bn_strip_values(p->value), sets = divide_up(p->columns, table), step = LINE / p->value;
     const size_t nodes = levels(p->blocks), most = (nodes > 0 ? BN_SCRATCH / (2 * nodes) : table) / step * step;
     size_t in_set = 1;
 
@@ -372,27 +369,27 @@ static void cut_crosswise(const bn_plan *p, size_t value, bn_schedule *s)
         in_set *= 2;
     s->strip = round_up(divide_up(p->columns, sets * in_set), step);
     s->set = s->strip * in_set;
-    s->table_pitch = bn_table_values(value);
+    s->table_pitch = bn_table_values(p->value);
 }
 
 /* The other orders. Streamed, threads are to have about as much each. */
-static void cut(const bn_plan *p, size_t value, bn_trips trips, bn_schedule *s)
+static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
 {
     const bool resident = s->order == BN_RESIDENT, streamed = s->order == BN_STREAMED;
     const size_t blocks = resident ? p->blocks : s->group * p->chunk_blocks;
-    const size_t tile = widest_tile(p, value);
+    const size_t tile = widest_tile(p);
 
-    s->tile = in_steps(tile, features_to_a_line(p, value, tile));
-    const size_t columns = columns_of_band(p, value, trips, s), most = widest_strip(p, value, trips, s, blocks);
-    const size_t step = features_to_a_line(p, value, columns < p->columns ? least(most, columns) : most);
+    s->tile = in_steps(tile, features_to_a_line(p, tile));
+    const size_t columns = columns_of_band(p, trips, s), most = widest_strip(p, trips, s, blocks);
+    const size_t step = features_to_a_line(p, columns < p->columns ? least(most, columns) : most);
     const size_t strips = divide_up(columns, in_steps(most, step));
     s->strip = round_up(divide_up(columns, resident ? round_up(strips, s->threads) : strips), step);
-    while (streamed && s->strip > step && s->strip * p->run * value > PIECE_LEAST &&
+    while (streamed && s->strip > step && s->strip * p->run * p->value > PIECE_LEAST &&
            !shared_evenly(divide_up(columns, s->strip), p->blocks, blocks, s->threads))
         s->strip = round_up(s->strip / 2, step);
     s->band = least(round_up(columns, s->strip), p->columns);
-    s->table_pitch = pitch_of_tables(p->columns, value);
-    s->whole = !resident && trips.room && trips.elements && in_whole_rows(p, value, s->table_pitch);
+    s->table_pitch = pitch_of_tables(p->columns, p->value);
+    s->whole = !resident && trips.room && trips.elements && in_whole_rows(p, s->table_pitch);
 }
 
 /* How many threads have something to do. */
@@ -408,9 +405,9 @@ static size_t tasks(const bn_plan *p, const bn_schedule *s)
  * that own columns may be fewer; by the threads, whose caches count, arrays are far or not; by that, what was to be
  * streamed may reside; then columns are cut into bands and strips, and threads without any are left out. */
 
-bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int asked)
+bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
 {
-    const size_t arrays = trips.reads + trips.elements, bytes = p->values * p->columns * value * arrays;
+    const size_t arrays = trips.reads + trips.elements, bytes = p->values * p->columns * p->value * arrays;
     bn_schedule s = {.threads = threads_worth(p, arrays, asked),
                      .strip = p->columns,
                      .tile = p->columns,
@@ -418,19 +415,19 @@ bn_schedule bn_schedule_make(const bn_plan *p, size_t value, bn_trips trips, int
                      .band = p->columns,
                      .back = p->blocks};
 
-    s.order = order_of(p, value, trips, s.threads);
-    if (s.order == BN_RESIDENT) s.threads = owners(p, value, s.threads);
+    s.order = order_of(p, trips, s.threads);
+    if (s.order == BN_RESIDENT) s.threads = owners(p, s.threads);
     s.far = beyond_cache(bytes, both(trips), s.threads);
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     s.stream = s.far && !trips.in_place;
-    if (s.order == BN_STREAMED && worth_residing(p, value, trips, s.threads, s.far)) s.order = BN_RESIDENT;
-    s.group = chunks_to_a_node(p, value, s.threads);
+    if (s.order == BN_STREAMED && worth_residing(p, trips, s.threads, s.far)) s.order = BN_RESIDENT;
+    s.group = chunks_to_a_node(p, s.threads);
     if (s.order == BN_CROSSED)
-        cut_crosswise(p, value, &s);
+        cut_crosswise(p, &s);
     else if (p->lanes == 1)
-        cut(p, value, trips, &s);
+        cut(p, trips, &s);
     if (s.order == BN_RESIDENT || s.order == BN_STREAMED) {
-        if (both(trips)) s.back = blocks_at_once(p, value, trips.reads, &s);
+        if (both(trips)) s.back = blocks_at_once(p, trips.reads, &s);
         s.threads = least(s.threads, tasks(p, &s));
     }
     return s;

@@ -45,15 +45,15 @@ size_t bn_strip_values(size_t value);
 size_t bn_table_values(size_t value);
 
 /* Whether tables hold a factor for each value of a row, and not one for each feature. */
-bool bn_factor_a_value(const bn_plan *plan, size_t value);
+bool bn_factor_a_value(const bn_plan *plan);
 
 /* Bytes of room for nodes that sums of the shape want, and for nodes or tables that any walk of it does, whatever the
  * caches and the threads are. */
-size_t bn_schedule_nodes(const bn_plan *plan, size_t value);
-size_t bn_schedule_room(const bn_plan *plan, size_t value);
+size_t bn_schedule_nodes(const bn_plan *plan);
+size_t bn_schedule_room(const bn_plan *plan);
 
 /* The latter of this batch, or of any smaller one, at most. */
-size_t bn_schedule_room_most(const bn_plan *plan, size_t value);
+size_t bn_schedule_room_most(const bn_plan *plan);
 
 typedef struct bn_trips {
     bool sums, elements; /* which there are; elements reads what sums has read, and writes one array */
@@ -67,6 +67,6 @@ typedef struct bn_trips {
  * not as many tasks: the last group may be shorter. */
 size_t bn_first_task(size_t strips, size_t blocks, size_t blocks_of_group, size_t thread, size_t team);
 
-bn_schedule bn_schedule_make(const bn_plan *plan, size_t value, bn_trips trips, int threads_asked);
+bn_schedule bn_schedule_make(const bn_plan *plan, bn_trips trips, int threads_asked);
 
 #endif

@@ -116,13 +116,13 @@ typedef union strip_tables {
 /* The address of what is written of a column first. */
 static uintptr_t first_of(const walk *k, size_t column)
 {
-    return (uintptr_t)k->operation->out + column * k->work->plan.run * k->work->value;
+    return (uintptr_t)k->operation->out + column * k->work->plan.run * k->work->plan.value;
 }
 
 /* Values of a cache line before the one that begins with this column. */
 static size_t place_in_line(const walk *k, size_t column)
 {
-    return values_in(first_of(k, column) % LINE, k->work->value);
+    return values_in(first_of(k, column) % LINE, k->work->plan.value);
 }
 
 static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, bn_coefficients *c)
@@ -145,7 +145,7 @@ static void make_own(const walk *k, size_t column, size_t columns, const double 
 {
     prepare(k, column, columns, a, b, c);
     c->factors = (char *)t + (c->stream ? (first_of(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
-    c->pitch_of_tables = c->stream ? 2 * bn_strip_values(k->work->value) : bn_table_values(k->work->value);
+    c->pitch_of_tables = c->stream ? 2 * bn_strip_values(k->work->plan.value) : bn_table_values(k->work->plan.value);
     c->first = c->table ? place_in_line(k, column) : 0;
     if (c->first == 0 && !c->stream) c->shares_lines = false; /* within a strip, see worth_lines in elements.h */
     k->operation->make_factors(c);
@@ -348,7 +348,7 @@ static void finish_columns(const walk *k, range c)
  * some factors are extreme: these want the tables of a strip. */
 static bool by_shared_tables(const walk *k, range c, size_t thread, size_t team)
 {
-    const size_t again = least(c.to, LINE / k->work->value); /* where a row is the next after itself */
+    const size_t again = least(c.to, LINE / k->work->plan.value); /* where a row is the next after itself */
     const range rows = share(k->work->plan.rows, thread, team);
 
     if (c.from < c.to) share_factors(k, c.from, c.to - c.from, c.from);
@@ -483,7 +483,7 @@ void bn_walk(const bn_work *work, const bn_operation *operation)
                             .reads = operation->reads,
                             .in_place = operation->in == operation->out,
                             .room = work->nodes};
-    const bn_schedule s = bn_schedule_make(p, work->value, trips, work->desc.threads);
+    const bn_schedule s = bn_schedule_make(p, trips, work->desc.threads);
     atomic_bool extreme = false;
     const bool crosses = s.order == BN_CROSSED;
     walk k = {.work = work,
@@ -499,7 +499,7 @@ void bn_walk(const bn_work *work, const bn_operation *operation)
 
 const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride, size_t column)
 {
-    return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->value;
+    return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->plan.value;
 }
 
 /* Tables have room for a cache line before these rows, where `first` says so, and for one after: of 16 bits factors
@@ -508,8 +508,8 @@ _Static_assert((int)BN_TABLE_BYTES - (int)BN_STRIP_BYTES >= 2 * 2 * (int)LINE, "
 
 static size_t rows_side_by_side(const bn_work *w, size_t values, size_t reads)
 {
-    const size_t most = least(bn_strip_values(w->value) / reads / values, w->plan.rows / 8);
-    size_t lines = times_to_line(values * w->value); /* or, of few rows, half a line, a quarter */
+    const size_t most = least(bn_strip_values(w->plan.value) / reads / values, w->plan.rows / 8);
+    size_t lines = times_to_line(values * w->plan.value); /* or, of few rows, half a line, a quarter */
 
     while (lines > 1 && lines > most) lines /= 2;
     if (most < lines) return 1;
@@ -522,10 +522,10 @@ void bn_describe_tile(const bn_work *w, size_t columns, size_t reads, bool dense
 
     c->columns = columns;
     c->run = c->pitch = run;
-    c->table = bn_factor_a_value(&w->plan, w->value);
+    c->table = bn_factor_a_value(&w->plan);
     c->shares_lines = c->table && dense && columns == w->plan.columns;
     c->repeat = c->shares_lines ? rows_side_by_side(w, values, reads) : 1;
-    c->shares_lines &= c->repeat * values * w->value >= LINE; /* a line has the ends of one at most */
+    c->shares_lines &= c->repeat * values * w->plan.value >= LINE; /* a line has the ends of one at most */
 }
 
 void bn_keep_node(const bn_work *w, size_t column, size_t columns, double *a, double *b)

@@ -45,12 +45,12 @@ static void cut_into_blocks(bn_plan *p, size_t batch, size_t spatial)
     p->blocks = divide_up(batch, p->block_entries);
 }
 
-size_t bn_plan_room(const bn_plan *p, size_t value) { return BN_ROOM + p->values * p->columns * value / 25; }
+size_t bn_plan_room(const bn_plan *p) { return BN_ROOM + p->values * p->columns * p->value / 25; }
 
 /* Blocks whose values are worth a node. */
-static size_t worth_a_node(const bn_plan *p, size_t value)
+static size_t worth_a_node(const bn_plan *p)
 {
-    const size_t in_chunk = BN_CHUNK_BYTES / least(value, sizeof(float));
+    const size_t in_chunk = BN_CHUNK_BYTES / least(p->value, sizeof(float));
     const size_t in_block = p->block_rows * p->block_run;
     return in_block > 0 ? at_least_power_of_two(divide_up(in_chunk, in_block)) : 1;
 }
@@ -64,7 +64,7 @@ static bool is_two_halves(const bn_plan *p)
 
 bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t spatial, size_t value)
 {
-    bn_plan p = {.columns = features, .values = batch * spatial, .lanes = 1};
+    bn_plan p = {.columns = features, .values = batch * spatial, .value = value, .lanes = 1};
 
     p.entry_rows = channels_first ? 1 : spatial;
     p.rows = batch * p.entry_rows;
@@ -72,21 +72,21 @@ bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t 
     while (p.run > 0 && p.lanes * features * p.run < BN_WIDE) p.lanes *= 2;
     cut_into_blocks(&p, batch, spatial);
 
-    const size_t by_size = is_two_halves(&p) ? 1 : worth_a_node(&p, value);
+    const size_t by_size = is_two_halves(&p) ? 1 : worth_a_node(&p);
     const size_t by_number = at_least_power_of_two(divide_up(p.blocks, BN_CHUNKS));
     p.chunk_blocks = larger(by_size, by_number);
     p.chunks = divide_up(p.blocks, p.chunk_blocks);
-    while (p.chunks > 1 && 2 * sizeof(double) * features * p.chunks > bn_plan_room(&p, value)) { /* until all fit */
+    while (p.chunks > 1 && 2 * sizeof(double) * features * p.chunks > bn_plan_room(&p)) { /* until all fit */
         p.chunk_blocks *= 2;
         p.chunks = divide_up(p.blocks, p.chunk_blocks);
     }
     return p;
 }
 
-size_t bn_plan_chunks_most(const bn_plan *p, size_t value)
+size_t bn_plan_chunks_most(const bn_plan *p)
 {
     if (p->blocks <= 1) return p->blocks; /* small calls do without the divisions */
-    const size_t by_size = divide_up(p->blocks, worth_a_node(p, value)), halves = p->columns <= BN_TWO_CHUNKS ? 2 : 1;
+    const size_t by_size = divide_up(p->blocks, worth_a_node(p)), halves = p->columns <= BN_TWO_CHUNKS ? 2 : 1;
     return least(larger(by_size, halves), BN_CHUNKS);
 }
 

@@ -30,6 +30,7 @@ typedef struct bn_plan {
     size_t first; /* the number of its first block in the whole: above 0 in the plan of a node only */
     size_t rows, columns, run;
     size_t values;           /* M */
+    size_t value;            /* bytes of one of x */
     size_t lanes;            /* a power of two; 1 where a row is wide */
     size_t entry_rows;       /* rows of a batch entry: S channels last, 1 channels first */
     size_t block_entries;    /* batch entries in a block, a power of two */
@@ -46,10 +47,10 @@ typedef struct bn_plan {
 bn_plan bn_plan_make(bool channels_first, size_t batch, size_t features, size_t spatial, size_t value);
 
 /* Bytes that nodes, or what else a walk needs, may have. */
-size_t bn_plan_room(const bn_plan *plan, size_t value);
+size_t bn_plan_room(const bn_plan *plan);
 
 /* Chunks of this batch, or of any smaller one, at most. */
-size_t bn_plan_chunks_most(const bn_plan *plan, size_t value);
+size_t bn_plan_chunks_most(const bn_plan *plan);
 
 /* The plan of an aligned node: blocks [from, to) of a plan, numbered from 0, where they stand in its arrays. Its rows
  * stay the whole's. */

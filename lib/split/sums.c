@@ -60,7 +60,7 @@ static bnorm_status sum_node(const bn_sums *s, const bn_work *part, size_t from,
 {
     bn_work w = *part;
     w.plan = bn_plan_node(&part->plan, from, to);
-    const size_t nodes = bn_schedule_nodes(&w.plan, w.value);
+    const size_t nodes = bn_schedule_nodes(&w.plan);
     void *const scratch = nodes > 0 ? malloc(bn_scratch_bytes(nodes)) : NULL;
 
     node->sums = bn_sums_new_node(s);

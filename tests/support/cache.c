@@ -37,7 +37,7 @@ static bn_schedule schedule_of(const bnorm_desc *d, int threads)
 {
     const size_t value = type_size(d->dtype);
     const bn_plan plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value);
-    return bn_schedule_make(&plan, value, (bn_trips){true, true, .reads = 1, .room = true}, threads);
+    return bn_schedule_make(&plan, (bn_trips){true, true, .reads = 1, .room = true}, threads);
 }
 
 bool streams(const bnorm_desc *d) { return schedule_of(d, 1).stream; }
