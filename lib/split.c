@@ -63,7 +63,7 @@ bnorm_status bnorm_moments_finish(const bnorm_moments *m, double *mean, double *
     if (!mean || !invstd) return BNORM_NULL;
     if (s->forest.values == 1) return BNORM_ONE_VALUE;
     if (outputs_share(s, sizeof(double), mean, invstd, NULL)) return BNORM_OVERLAP;
-    bn_sums_fold(s, statistics, &(bnorm_buffers){.mean = mean, .invstd = invstd});
+    bn_sums_use(s, statistics, &(bnorm_buffers){.mean = mean, .invstd = invstd});
     return BNORM_OK;
 }
 
@@ -86,7 +86,7 @@ bnorm_status bnorm_moments_commit(const bnorm_moments *m, void *running_mean, vo
     if (!running_mean || !running_var) return BNORM_NULL;
     if (s->forest.values == 1) return BNORM_ONE_VALUE;
     if (outputs_share(s, s->param, running_mean, running_var, NULL)) return BNORM_OVERLAP;
-    bn_sums_fold(s, update, &(bnorm_buffers){.running_mean = running_mean, .running_var = running_var});
+    bn_sums_use(s, update, &(bnorm_buffers){.running_mean = running_mean, .running_var = running_var});
     return BNORM_OK;
 }
 
@@ -156,8 +156,8 @@ bnorm_status bnorm_gradient_sums_finish(const bnorm_gradient_sums *g, const doub
     if (dgamma && !invstd && values > 0) return BNORM_NULL;
     if (outputs_share(s, s->param, dgamma, dbeta, dgamma ? invstd : NULL)) return BNORM_OVERLAP;
     if (values > 0)
-        bn_sums_fold(s, parameter_gradients,
-                     &(bnorm_buffers){.invstd = (double *)invstd, .dgamma = dgamma, .dbeta = dbeta});
+        bn_sums_use(s, parameter_gradients,
+                    &(bnorm_buffers){.invstd = (double *)invstd, .dgamma = dgamma, .dbeta = dbeta});
     if (values == 0 && dgamma) memset(dgamma, 0, bytes);
     if (values == 0 && dbeta) memset(dbeta, 0, bytes);
     return BNORM_OK;
@@ -228,15 +228,6 @@ bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
     return BNORM_OK;
 }
 
-/* The folded sums themselves, the first in to->mean, the second in to->invstd: no other field takes doubles. */
-static void keep(const bn_sums *s, size_t column, size_t columns, const double *a, const double *b,
-                 const bnorm_buffers *to)
-{
-    (void)s;
-    memcpy(to->mean + column, a, columns * sizeof *a);
-    memcpy(to->invstd + column, b, columns * sizeof *b);
-}
-
 bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b, const bnorm_gradient_sums *total)
 {
     bn_work w;
@@ -254,7 +245,7 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
 
     w.node = bn_sums_new_node(s);
     if (!w.node) return BNORM_NO_MEMORY;
-    bn_sums_fold(s, keep, &(bnorm_buffers){.mean = w.node, .invstd = w.node + desc->features});
+    bn_sums_fold(s, w.node, w.node + desc->features);
     bn_pass_input_gradient(&w);
     free(w.node);
     return BNORM_OK;

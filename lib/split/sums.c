@@ -137,14 +137,27 @@ bnorm_status bn_sums_merge(bn_sums *s, const bn_sums *next)
     return status;
 }
 
-void bn_sums_fold(const bn_sums *s, bn_use_of_sums *use, const bnorm_buffers *to)
+/* Features from `column` on. Returns how many at once. */
+static size_t fold_some(const bn_sums *s, size_t column, double *a, double *b)
 {
-    const size_t features = s->desc.features;
+    const size_t features = s->desc.features, columns = least(BN_FOLD_MOST, features - column);
+    bn_forest_fold(&s->forest, features, column, columns, s->merge, a, b);
+    return columns;
+}
+
+void bn_sums_fold(const bn_sums *s, double *a, double *b)
+{
     const bn_fpenv before = bn_fpenv_enter();
-    for (size_t column = 0; column < features; column += BN_FOLD_MOST) {
-        const size_t columns = least(BN_FOLD_MOST, features - column);
+    for (size_t column = 0; column < s->desc.features;) column += fold_some(s, column, a + column, b + column);
+    bn_fpenv_leave(before);
+}
+
+void bn_sums_use(const bn_sums *s, bn_use_of_sums *use, const bnorm_buffers *to)
+{
+    const bn_fpenv before = bn_fpenv_enter();
+    for (size_t column = 0, columns; column < s->desc.features; column += columns) {
         double a[BN_FOLD_MOST], b[BN_FOLD_MOST];
-        bn_forest_fold(&s->forest, features, column, columns, s->merge, a, b);
+        columns = fold_some(s, column, a, b);
         use(s, column, columns, a, b, to);
     }
     bn_fpenv_leave(before);
