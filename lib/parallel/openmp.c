@@ -15,18 +15,20 @@ static void in_child(void) { atomic_store_explicit(&forked, true, memory_order_r
 
 static __attribute__((constructor)) void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
 
-/* More threads than that cannot help, and where the system refuses one, libgomp ends the process. */
-static int sensible_threads(void)
+/* More threads than that cannot help, and where the system refuses one, libgomp ends the process. To learn how many
+ * processors there are takes libgomp a system call, 0.4 us, so of few threads nobody asks. */
+static int sensible_threads(int most)
 {
-    const int twice = 2 * omp_get_num_procs();
-    return twice > 16 ? twice : 16;
+    enum { ALWAYS = 16 };
+    if (most <= ALWAYS) return most;
+    const int twice = 2 * omp_get_num_procs(), sensible = twice > ALWAYS ? twice : ALWAYS;
+    return most < sensible ? most : sensible;
 }
 
 size_t bn_threads_most(int asked)
 {
     if (asked == 1 || omp_get_level() > 0 || atomic_load_explicit(&forked, memory_order_relaxed)) return 1;
-    const int most = asked > 0 ? asked : omp_get_max_threads(), sensible = sensible_threads();
-    return (size_t)(most < sensible ? most : sensible);
+    return (size_t)sensible_threads(asked > 0 ? asked : omp_get_max_threads());
 }
 
 static void run(bn_body *body, void *context, size_t thread, size_t team)

@@ -12,9 +12,6 @@ enum {
     PIECE_LEAST = 1 << 10,    /* bytes of a strip's row below which none is cut */
     THREAD_VALUES = 48 << 10, /* values to read and write before a thread has paid: for 96 to 128 << 10 of them two take
                                  0.6 to 0.95 of the time of one (Xeon of family 6, model 207) */
-    CROSS_VALUES = 112 << 10, /* the same where threads cross, and then read what the other has in its cache: with 74
-                                 to 110 << 10 two take 1.05 to 1.2 times as long as one, with 123 to 150 << 10 0.7 to
-                                 1.0 of the time (the same) */
     FEATURE_VALUES = 32,      /* values that take as long as what is done once a feature, 3 to 8 ns: with them 8 x 3000
                                  has two threads, which take 0.6 to 0.7 of the time of one (the same) */
     FEW_ROWS = 4,             /* not worth a factor a value, see bn_factor_a_value */
@@ -207,12 +204,20 @@ static bool pieces_stay(const bn_plan *p, size_t reads)
     return (row & (row - 1)) != 0 || p->rows * row * reads <= 2 * bn_core_cache();
 }
 
+/* Where threads cross, a feature costs time instead of sharing it out: its factors go from one thread's cache to the
+ * other's, as half of x does. Below, 24 to 50 rows of 1000 to 1536 features, two threads took 1.05 to 1.2 times as long
+ * as one; just above they take 0.8 to 1.0 of the time (Xeon of family 6, model 207). */
+static bool worth_crossing(const bn_plan *p, bn_trips trips)
+{
+    const size_t values = p->values * (trips.reads + trips.elements);
+    return values * p->columns >= 2 * THREAD_VALUES + FEATURE_VALUES * p->columns;
+}
+
 static bool is_crossed(const bn_plan *p, bn_trips trips, size_t threads)
 {
     const bool in_pages = p->chunks <= 1 && p->columns * p->value / BN_STRIP_BYTES >= threads;
-    const bool worth = p->values * p->columns * (trips.reads + trips.elements) >= CROSS_VALUES;
-    return threads > 1 && both(trips) && trips.room && worth && may_cross(p) && !even_in_chunks(p, threads) &&
-           !in_pages && pieces_stay(p, trips.reads);
+    return threads > 1 && both(trips) && trips.room && may_cross(p) && worth_crossing(p, trips) &&
+           !even_in_chunks(p, threads) && !in_pages && pieces_stay(p, trips.reads);
 }
 
 /* Without sums blocks do not matter, and the last may be shorter: of 50 images of 14 x 14, seven of them, one of two
