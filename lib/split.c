@@ -204,15 +204,16 @@ static bool written_shares(const bn_work *w, bool gradient)
     if (gradient) {
         bn_arrays_add(&a, b->dx, rows, d->dx_stride * size, width);
         bn_arrays_add(&a, b->dy, rows, d->dy_stride * size, width);
+        bn_arrays_add(&a, b->x, rows, d->x_stride * size, width);
     } else {
         bn_arrays_add(&a, b->y, rows, d->y_stride * size, width);
+        bn_arrays_add(&a, b->x, rows, d->x_stride * size, width);
         bn_arrays_add(&a, b->beta, 1, params, params);
     }
-    bn_arrays_add(&a, b->x, rows, d->x_stride * size, width);
     bn_arrays_add(&a, b->gamma, 1, params, params);
     bn_arrays_add(&a, b->mean, 1, doubles, doubles);
     bn_arrays_add(&a, b->invstd, 1, doubles, doubles);
-    return bn_arrays_overlap(&a, gradient ? 1 : 2);
+    return bn_arrays_overlap(&a, 1);
 }
 
 bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)

@@ -271,8 +271,8 @@ def print_summary(rows):
         worst = min(group, key=lambda r: float(r["peer_ratio"]))
         large = f", without the two smallest {geometric_mean(ratios[2:]):.2f}" if len(ratios) > 2 else ""
         quiet = [float(r["peer_ratio"]) for r in group if not r["marked"]]
-        rest = f"; of those not marked {geometric_mean(quiet):.2f}" if quiet else "; all marked, so not to be trusted"
-        rest = rest if len(quiet) < len(group) else ""
+        rest = ("" if len(quiet) == len(group) else f"; of those not marked {geometric_mean(quiet):.2f}" if quiet else
+                "; all marked, so not to be trusted")
         print(f"{op} {layout} over {peer}: geometric mean {geometric_mean(ratios):.2f}{large}, "
               f"worst {float(worst['peer_ratio']):.2f} at {worst['shape']}{rest}", file=sys.stderr)
 

@@ -109,9 +109,9 @@ typedef struct bnorm_desc {
     /* Strides in elements. Channels last: from one row (pixel) to the next, at least C. Channels first: from one
      * image to the next, at least C * S. All are checked, also of arrays that are not there. What 0 means:
      *
-     *     x_stride, y_stride                       dense: C, or C * S
-     *     dx_stride                                what x has
-     *     dy_stride, residual_stride, dresidual_   what y has
+     *     x_stride, y_stride                             dense: C, or C * S
+     *     dx_stride                                      what x has
+     *     dy_stride, residual_stride, dresidual_stride   what y has
      *
      * CAUTION: where x is a slice of a larger array and dx is dense, set dx_stride. With 0 dx is written as far as such
      * a slice goes, beyond its end, and no check can see it. So is dy read where y is a slice. */
@@ -308,7 +308,7 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *
  *     bnorm_moments *m;
  *     bnorm_moments_create(&m, &d, 0);
- *     for (each part, in order) bnorm_moments_accumulate(m, entries, x); // first trip: reads the part's x
+ *     for (each part, in order) bnorm_moments_accumulate(m, entries, x);  // first trip: reads the part's x
  *     bnorm_moments_finish(m, mean, invstd);
  *     bnorm_moments_commit(m, running_mean, running_var);
  *     for (each part) {                                                   // b.mean = mean, b.invstd = invstd

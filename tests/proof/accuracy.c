@@ -293,9 +293,9 @@ static void check_to_the_bit(bnorm_dtype type)
 
 /* ---- against the order of summation ------------------------------------------------------------------------------ */
 
-/* How a sum of one block is taken, and how far it may err: README.md. A lane, or a column of a run,
- * adds up fours of values, of a long run sixteen of these, then sums of as many, and what is left one by one. Lanes
- * fold in halves, the columns of a run every 16th in pairs and then as lanes. */
+/* How a sum of one block is taken, and how far it may err: README.md. A lane, or a column of a run, adds up
+ * fours of values, of a long run sixteen of these, then sums of as many, and what is left one by one. Lanes fold in
+ * halves, the columns of a run every 16th in pairs and then as lanes. */
 static const struct order {
     const char *name;
     struct shape shape; /* of one block */
