@@ -72,14 +72,8 @@ static bool arrays_overlap(call call, const bn_work *w, size_t scratch)
 
 /* ---- the calls ---- */
 
-static void pass(call call, const bn_work *w)
-{
-    switch (call) {
-    case TRAINING: bn_pass_training(w); return;
-    case INFERENCE: bn_pass_inference(w); return;
-    case BACKWARD: bn_pass_backward(w); return;
-    }
-}
+static void (*const passes[])(const bn_work *) = {
+    [TRAINING] = bn_pass_training, [INFERENCE] = bn_pass_inference, [BACKWARD] = bn_pass_backward};
 
 /* An empty batch: the sums of nothing are 0, and there are no statistics. */
 static void pass_empty(call call, const bn_work *w)
@@ -128,7 +122,7 @@ static bnorm_status run(call call, const bnorm_desc *desc, const bnorm_buffers *
     }
     void *const scratch = own ? own : b->workspace;
     if (scratch) w.nodes = bn_scratch_aligned(scratch);
-    pass(call, &w);
+    passes[call](&w);
     free(own);
     return BNORM_OK;
 }
@@ -186,7 +180,7 @@ static const char *const names[] = {
 
 const char *bnorm_status_string(bnorm_status status)
 {
-    return (int)status >= 0 && status <= BNORM_MPI ? names[status] : "unknown status";
+    return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown status";
 }
 
 const char *bnorm_version(void) { return BN_VERSION; }

@@ -37,7 +37,7 @@ static bool hits(size_t step, size_t m, size_t low, size_t high, size_t n)
 /* Of two that are not empty, where b begins no earlier than a. Rows [from, to) of a lie between b's ends, so each meets
  * a row of b or falls into the gap behind one. Its last byte is `last` bytes behind the first of that row: it meets the
  * row where both widths together are more. */
-static bool share_later(bn_span a, bn_span b)
+static bool meet_later(bn_span a, bn_span b)
 {
     const size_t apart = first(b) - first(a), both = a.width + b.width;
     const size_t from = apart < a.width ? 0 : (apart - a.width) / a.stride + 1;
@@ -48,7 +48,7 @@ static bool share_later(bn_span a, bn_span b)
     return last < both - 1 || hits(a.stride % b.stride, b.stride, left, left + both - 2, to - from);
 }
 
-static bool share(bn_span a, bn_span b) { return first(a) <= first(b) ? share_later(a, b) : share_later(b, a); }
+static bool meet(bn_span a, bn_span b) { return first(a) <= first(b) ? meet_later(a, b) : meet_later(b, a); }
 
 static bool equal(bn_span a, bn_span b)
 {
@@ -71,7 +71,7 @@ bool bn_arrays_overlap(const bn_arrays *a, int same)
         for (int j = i + 1; met && j < a->count; j++) {
             if (from[i] >= to[j] || from[j] >= to[i]) continue;
             if (i == 0 && j == same && equal(a->spans[i], a->spans[j])) continue;
-            if (share(a->spans[i], a->spans[j])) return true;
+            if (meet(a->spans[i], a->spans[j])) return true;
         }
     }
     return false;

@@ -111,8 +111,8 @@ bnorm_status bnorm_moments_read_nodes(bnorm_moments *m, size_t next_block, const
 }
 
 size_t bnorm_moments_count(const bnorm_moments *m) { return m ? m->s.forest.values : 0; }
-size_t bnorm_moments_first_block(const bnorm_moments *m) { return m ? m->s.forest.first / m->s.in_block : 0; }
-size_t bnorm_moments_next_block(const bnorm_moments *m) { return m ? m->s.forest.last / m->s.in_block : 0; }
+size_t bnorm_moments_first_block(const bnorm_moments *m) { return m ? m->s.forest.first / m->s.blocks_per_entry : 0; }
+size_t bnorm_moments_next_block(const bnorm_moments *m) { return m ? m->s.forest.end / m->s.blocks_per_entry : 0; }
 
 /* ---- gradient sums ---- */
 
@@ -186,9 +186,12 @@ bnorm_status bnorm_gradient_sums_read_nodes(bnorm_gradient_sums *g, size_t next_
 size_t bnorm_gradient_sums_count(const bnorm_gradient_sums *g) { return g ? g->s.forest.values : 0; }
 size_t bnorm_gradient_sums_first_block(const bnorm_gradient_sums *g)
 {
-    return g ? g->s.forest.first / g->s.in_block : 0;
+    return g ? g->s.forest.first / g->s.blocks_per_entry : 0;
 }
-size_t bnorm_gradient_sums_next_block(const bnorm_gradient_sums *g) { return g ? g->s.forest.last / g->s.in_block : 0; }
+size_t bnorm_gradient_sums_next_block(const bnorm_gradient_sums *g)
+{
+    return g ? g->s.forest.end / g->s.blocks_per_entry : 0;
+}
 
 /* ---- the trips over elements ---- */
 

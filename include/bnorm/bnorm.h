@@ -339,9 +339,10 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  * but for the end of the batch, give the bits of bnorm_forward_training and bnorm_backward on the whole batch, however
  * they are grouped; any other parts stay within the same bounds on the error. Small images channels first have large
  * blocks, see bnorm_block_rows. Sums cover blocks [first, next) of the batch, and hold one node of the tree for each
- * aligned power of two of blocks in it: a count and two doubles a feature. Those are at most 1 + 2 log2(blocks), or of
- * an image of thousands of pixels, which is one block but is cut into pieces, of pieces. How many bytes they take,
- * serialise tells.
+ * aligned power of two of blocks in it: a count and two doubles a feature. Those are at most 1 + 2 log2(blocks). Where
+ * an image by itself is more than is summed in one go, channels last from 65 pixels on (of 64 channels or more),
+ * channels first from 3073, it is still one block, but is cut into pieces, and these are counted here. How many bytes
+ * they take, serialise tells.
  *
  * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
  * and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section

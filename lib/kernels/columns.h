@@ -70,18 +70,18 @@ BN_INLINE double float_invstd(double v)
  * left. */
 BN_INLINE double double_invstd(double m2, double n, double eps)
 {
-    const double share = 1 / n, var = m2 * share, v = var + eps, root = sqrt(v), r = 1 / root;
+    const double reciprocal = 1 / n, var = m2 * reciprocal, v = var + eps, root = sqrt(v), r = 1 / root;
     if (v == 0) return 0;
     if (!(v >= 0x1p-1000 && v <= DBL_MAX)) return r;
-    const double v_off = rest_of(m2, var, n) * share + lost_by(var, eps, v);
+    const double v_off = rest_of(m2, var, n) * reciprocal + lost_by(var, eps, v);
     const double root_off = (rest_of(v, root, root) + v_off) * (r / 2);
     return r + r * (rest_of(1, r, root) - root_off * r);
 }
 
-BN_INLINE bool all_inside(size_t columns, double share, double eps, const double *m2)
+BN_INLINE bool all_inside(size_t columns, double reciprocal, double eps, const double *m2)
 {
     uint64_t any = 0;
-    for (size_t j = 0; j < columns; j++) any |= sign_if_outside(m2[j] * share + eps, 120);
+    for (size_t j = 0; j < columns; j++) any |= sign_if_outside(m2[j] * reciprocal + eps, 120);
     return any >> 63 == 0;
 }
 
@@ -89,14 +89,14 @@ BN_INLINE bool all_inside(size_t columns, double share, double eps, const double
 static void invstd(size_t columns, double n, double eps, double *m2)
 {
     enum { FEW = 8 }; /* for which it takes longer to ask */
-    const double share = 1 / n;
+    const double reciprocal = 1 / n;
 
     if (sizeof(param) == sizeof(double))
         for (size_t j = 0; j < columns; j++) m2[j] = double_invstd(m2[j], n, eps);
-    else if (columns >= FEW && all_inside(columns, share, eps, m2)) /* the same bits, in vectors */
-        for (size_t j = 0; j < columns; j++) m2[j] = by_series(m2[j] * share + eps);
+    else if (columns >= FEW && all_inside(columns, reciprocal, eps, m2)) /* the same bits, in vectors */
+        for (size_t j = 0; j < columns; j++) m2[j] = by_series(m2[j] * reciprocal + eps);
     else
-        for (size_t j = 0; j < columns; j++) m2[j] = float_invstd(m2[j] * share + eps);
+        for (size_t j = 0; j < columns; j++) m2[j] = float_invstd(m2[j] * reciprocal + eps);
 }
 
 static void running(size_t columns, double eps, const void *running_mean, const void *running_var,

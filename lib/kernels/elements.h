@@ -16,8 +16,12 @@ BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
 }
 
 /* How a group is stored: a part of it; whole; whole, in the output's cache lines; in those of rows that exceed a strip;
- * in those past the cache. */
+ * in those past the cache. In this order, for what is asked of it: */
 enum { PART, WHOLE, LINES, ROWS, STREAM };
+
+/* Whether that is in the output's cache lines, and by tables of any pitch, see tables_from. */
+BN_INLINE bool in_lines(int how) { return how >= LINES; }
+BN_INLINE bool has_any_pitch(int how) { return how >= ROWS; }
 
 /* A group of each array. */
 typedef struct inputs {
@@ -199,10 +203,10 @@ BN_INLINE void pass_stretch(const bn_coefficients *c, elements a, size_t values,
     size_t j = before;
     line ahead = first_line(a, j, values);
 
-    if (head) pass_few(tables_from(c, how > LINES, 0), 0, a, 0, before);
+    if (head) pass_few(tables_from(c, has_any_pitch(how), 0), 0, a, 0, before);
     for (size_t begin = 0;; begin += period) { /* the value that has the tables' first factors */
         const size_t odd = (j - begin) % BN_HALVES, end = least(begin + period + LINE_VALUES - 1, values);
-        const tables t = tables_from(c, how > LINES, odd);
+        const tables t = tables_from(c, has_any_pitch(how), odd);
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
             fetch_line(a, j, l);
@@ -308,7 +312,7 @@ BN_INLINE bool is_together(const bn_coefficients *c, elements a, int how)
 {
     const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE;
     const bool ahead = TABLES_RUN_AHEAD && BN_VECTOR_BYTES == 64 && how == STREAM && !a.gradient && alike;
-    return ahead || (how > LINES && exceeds_strip(c));
+    return ahead || (has_any_pitch(how) && exceeds_strip(c));
 }
 
 /* Values of a tile after so many of its rows. */
@@ -361,7 +365,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .x = lead_of(values, step * s.x, NEAR),
                      .dy = lead_of(values, step * s.dy, NEAR),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
-    const bool shared = how > WHOLE && c->shares_lines;
+    const bool shared = in_lines(how) && c->shares_lines;
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
     size_t r = is_together(c, a, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
 
@@ -369,7 +373,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
         const elements here = moved_to(a, s, r, 0);
         const size_t left = values_after(c, rows, r), most = shared ? left : least(left, values);
         if (edges) fetch_edges(a.out, (r + step) * s.out, values);
-        if (how > WHOLE)
+        if (in_lines(how))
             pass_stretch(c, here, most, !shared || r == 0 || left < LINE_VALUES, l, how);
         else
             pass_row(c, here, most, l);
@@ -396,7 +400,10 @@ BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t
 }
 
 /* Of value j in the tables, or of the runs of one feature. */
-BN_INLINE size_t feature_of(const bn_coefficients *c, size_t first, size_t j) { return c->table ? j / c->run : first; }
+BN_INLINE size_t feature_of(const bn_coefficients *c, size_t first, size_t j)
+{
+    return c->factor_a_value ? j / c->run : first;
+}
 
 /* A group with features that do not go by factors. The output may be an input, so the inputs are kept. */
 static void extreme_group(const bn_coefficients *c, elements a, group g, size_t first, size_t j, size_t n)
@@ -416,11 +423,11 @@ static void extreme_group(const bn_coefficients *c, elements a, group g, size_t 
 /* A tile with such features, group by group, rows innermost. */
 static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t rows)
 {
-    for (size_t first = 0; first < (c->table ? 1 : c->columns); first++)
+    for (size_t first = 0; first < (c->factor_a_value ? 1 : c->columns); first++)
         for (size_t j = 0; j < width(c); j += IN_GROUP) {
             const size_t n = least(width(c) - j, IN_GROUP);
-            const group g = c->table ? factors_at(tables_from(c, true, j), a.gradient, 0, n)
-                                     : all_of(factors_of(c, a.gradient, first));
+            const group g = c->factor_a_value ? factors_at(tables_from(c, true, j), a.gradient, 0, n)
+                                              : all_of(factors_of(c, a.gradient, first));
             bool plain = true;
             for (size_t i = j; i < j + n; i++) plain &= goes_by_factors(c, a.gradient, feature_of(c, first, i));
             for (size_t r = 0; r < rows; r++) {
@@ -438,14 +445,14 @@ static void pass_extreme(const bn_coefficients *c, elements a, strides s, size_t
  * bytes 1.05 to 1.1, of 16 it would not be (Xeon of family 6, model 106). */
 BN_INLINE bool worth_lines(const bn_coefficients *c)
 {
-    return IN_GROUP * sizeof(stored) > 16 && c->first > 0 && width(c) * c->repeat >= 8 * LINE_VALUES;
+    return IN_GROUP * sizeof(stored) > 16 && c->place > 0 && width(c) * c->repeat >= 8 * LINE_VALUES;
 }
 
 BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool pages, int how)
 {
-    if (c->table && how == WHOLE && worth_lines(c))
+    if (c->factor_a_value && how == WHOLE && worth_lines(c))
         pass_table(c, a, s, rows, far, pages, LINES);
-    else if (c->table)
+    else if (c->factor_a_value)
         pass_table(c, a, s, rows, far, pages, how);
     else
         pass_rows(c, a, s, rows, far, pages, how);
@@ -463,7 +470,7 @@ BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows
             pass_how(c, a, s, rows, true, true, STREAM);
         else
             pass_how(c, a, s, rows, true, false, STREAM);
-    } else if (c->table && exceeds_strip(c)) {
+    } else if (c->factor_a_value && exceeds_strip(c)) {
         pass_table(c, a, s, rows, false, false, ROWS);
     } else if (c->far) {
         pass_how(c, a, s, rows, true, false, WHOLE);

@@ -37,7 +37,7 @@ BN_INLINE size_t in_half(size_t n, size_t h) { return (n + BN_HALVES - 1 - h) / 
 /* Table k; or, of a factor for each value, half of it, with in_half(n, h) of the first n. Pitch is even. */
 BN_INLINE real *table(const bn_coefficients *c, int k, size_t h)
 {
-    return (real *)c->factors + (size_t)k * c->pitch_of_tables + h * (c->pitch_of_tables / BN_HALVES);
+    return (real *)c->factors + (size_t)k * c->table_pitch + h * (c->table_pitch / BN_HALVES);
 }
 
 /* Of a factor for each value: every BN_HALVES-th from that place on. */
@@ -86,7 +86,7 @@ BN_INLINE double slope_of(const bn_coefficients *c, size_t f)
 }
 
 /* Values of a row that have their factors in the tables, or the same ones. */
-BN_INLINE size_t width(const bn_coefficients *c) { return c->table ? c->columns * c->run : c->run; }
+BN_INLINE size_t width(const bn_coefficients *c) { return c->factor_a_value ? c->columns * c->run : c->run; }
 
 /* Whether a feature may go by its factors. */
 BN_INLINE bool goes_by_factors(const bn_coefficients *c, bool gradient, size_t f)
@@ -177,7 +177,7 @@ BN_INLINE void repeat_tables(const bn_coefficients *c, bool gradient, size_t don
         more = least(done, all - done);
         for (int k = 0; k < FACTORS_OF(gradient); k++)
             for (size_t h = 0; h < BN_HALVES; h++)
-                memcpy(in_table(c, k, c->first + done + h), in_table(c, k, c->first + h),
+                memcpy(in_table(c, k, c->place + done + h), in_table(c, k, c->place + h),
                        in_half(more, h) * sizeof(real));
     }
 }
@@ -187,12 +187,12 @@ BN_INLINE void repeat_tables(const bn_coefficients *c, bool gradient, size_t don
 BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
 {
     enum { SOME = 64 };
-    const bool in_place = !c->table || (BN_HALVES == 1 && c->run == 1);
+    const bool in_place = !c->factor_a_value || (BN_HALVES == 1 && c->run == 1);
     const size_t most = in_place ? c->columns : SOME;
     real made[FACTORS][SOME], *to[FACTORS];
     size_t rows = 1;
 
-    for (int k = 0; k < FACTORS; k++) to[k] = in_place ? table(c, k, 0) + c->first : made[k];
+    for (int k = 0; k < FACTORS; k++) to[k] = in_place ? table(c, k, 0) + c->place : made[k];
     c->extreme = false;
     for (size_t f = 0, n; f < c->columns; f += n) {
         n = least(c->columns - f, most);
@@ -200,9 +200,9 @@ BN_INLINE void make_factors(bn_coefficients *c, bool gradient)
         if (in_place) continue;
         if (n == c->columns) rows = least(SOME / n, c->repeat);
         repeat_made(to, gradient, n, n * rows);
-        for (int k = 0; k < FACTORS_OF(gradient); k++) spread_factors(c, k, c->first + f * c->run, n * rows, made[k]);
+        for (int k = 0; k < FACTORS_OF(gradient); k++) spread_factors(c, k, c->place + f * c->run, n * rows, made[k]);
     }
-    if (c->table)
+    if (c->factor_a_value)
         repeat_tables(c, gradient, width(c) * rows, width(c) * c->repeat + (c->shares_lines ? LINE_VALUES : 0));
 }
 
@@ -233,10 +233,10 @@ BN_INLINE bool exceeds_strip(const bn_coefficients *c) { return width(c) * sizeo
  * 106). */
 BN_INLINE tables tables_from(const bn_coefficients *c, bool any_pitch, size_t value)
 {
-    const size_t pitch = any_pitch ? c->pitch_of_tables : BN_TABLE_BYTES / sizeof(real);
+    const size_t pitch = any_pitch ? c->table_pitch : BN_TABLE_BYTES / sizeof(real);
     tables t = {.pitch = pitch};
 
-    for (size_t h = 0, place = c->first + value; h < BN_HALVES; h++, place++)
+    for (size_t h = 0, place = c->place + value; h < BN_HALVES; h++, place++)
         t.half[h] = (const real *)c->factors + place % BN_HALVES * (pitch / BN_HALVES) + place / BN_HALVES;
     return t;
 }

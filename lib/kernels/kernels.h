@@ -33,18 +33,18 @@ enum { BN_TABLE_BYTES = BN_STRIP_BYTES + 4 * 64 };
  * first pitch is S, and a run is all of it, or a part of a large image. */
 typedef struct bn_tile {
     size_t rows, columns, run, pitch;
-    size_t from;  /* of a part, its place in the run; rows is 1 then */
-    size_t lanes; /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
-    size_t row;   /* its first row in the arrays, */
-    size_t of;    /* which have so many: behind the last a strip of all rows goes on with the next columns */
-    bool far;     /* the arrays are beyond the last cache */
-    bool pages;   /* and they are fetched by several pages at once */
+    size_t from;           /* of a part, its place in the run; rows is 1 then */
+    size_t lanes;          /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
+    size_t row;            /* its first row in the arrays */
+    size_t rows_in_arrays; /* behind the last a strip of all rows goes on with the next columns */
+    bool far;              /* the arrays are beyond the last cache */
+    bool pages;            /* and they are fetched by several pages at once */
 } bn_tile;
 
 /* What an element pass needs of each feature. */
 typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
-    bool table;                 /* a factor for each value, not only for each run: see BN_TABLE_RUN */
+    bool factor_a_value;        /* a factor for each value, not only for each run: see BN_TABLE_RUN */
     bool shares_lines;          /* rows follow each other in all arrays, and a line that two of them share is written as
                                    a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
@@ -54,12 +54,12 @@ typedef struct bn_coefficients {
     bool extreme;               /* some features may not go by their factors, see factors.h: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;
-    double values;          /* M */
-    void *factors;          /* BN_TABLES tables as elements are computed, for the template's own use */
-    size_t pitch_of_tables; /* values from one to the next: BN_TABLE_BYTES' worth; with `stream`, or where the factors
-                               of a row exceed BN_STRIP_BYTES, any even number */
-    size_t first;           /* place of the first value in the tables, such that the first whole cache line of the
-                               output has its factors in whole lines too; 0 without `table` */
+    double values;      /* M */
+    void *factors;      /* BN_TABLES tables as elements are computed, for the template's own use */
+    size_t table_pitch; /* values from one to the next: BN_TABLE_BYTES' worth; with `stream`, or where the factors
+                           of a row exceed BN_STRIP_BYTES, any even number */
+    size_t place;       /* of the first value in the tables, such that the first whole cache line of the output
+                           has its factors in whole lines too; 0 without factor_a_value */
 } bn_coefficients;
 
 /* Fills c->factors, c->extreme from c's other fields. */

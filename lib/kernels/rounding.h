@@ -60,10 +60,9 @@ BN_INLINE double divided(double sum, double n) { return sizeof(real) == sizeof(d
 /* sum + lost, or a sum that has overflowed. */
 BN_INLINE double with_lost(double sum, double lost) { return isfinite(sum) ? sum + lost : sum; }
 
-/* (sum + lost) / n, rounded once, but for a sum that cancels to its last places; exact where it is a number. share:
- * 1 / n. */
-BN_INLINE double quotient(double sum, double lost, double n, double share)
+/* (sum + lost) / n, rounded once, but for a sum that cancels to its last places; exact where it is a number. */
+BN_INLINE double quotient(double sum, double lost, double n, double reciprocal)
 {
-    const double about = with_lost(sum, lost) * share;
-    return with_lost(about, (rest_of(sum, about, n) + lost) * share);
+    const double about = with_lost(sum, lost) * reciprocal;
+    return with_lost(about, (rest_of(sum, about, n) + lost) * reciprocal);
 }

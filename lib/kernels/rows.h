@@ -81,8 +81,8 @@ BN_INLINE group_ahead ahead_of_group(size_t number, size_t rows)
 /* This step's share of a line of each row. */
 BN_INLINE void fetch_share(int cache, uintptr_t first, size_t apart, size_t j)
 {
-    enum { LINES = TOGETHER / STEPS_OF_LINE };
-    for (size_t i = j / AT_ONCE % STEPS_OF_LINE * LINES, end = i + LINES; i < end; i++)
+    enum { LINES_OF_STEP = TOGETHER / STEPS_OF_LINE };
+    for (size_t i = j / AT_ONCE % STEPS_OF_LINE * LINES_OF_STEP, end = i + LINES_OF_STEP; i < end; i++)
         fetch(cache, first + i * apart + j * sizeof(stored), LINE);
 }
 
@@ -91,8 +91,8 @@ BN_INLINE void fetch_share(int cache, uintptr_t first, size_t apart, size_t j)
  * times as fast so, a matrix of 16 or 32 rows and 100000 columns or more 1.03 to 1.06 (Xeon of family 6, model 207). */
 BN_INLINE uintptr_t row_later(int cache, const bn_tile *t, const stored *x, size_t stride, size_t row, size_t columns)
 {
-    const bool behind = cache == SECOND && t->row + row >= t->of;
-    return beyond(x, row * stride + (behind ? columns - t->of * stride : 0));
+    const bool behind = cache == SECOND && t->row + row >= t->rows_in_arrays;
+    return beyond(x, row * stride + (behind ? columns - t->rows_in_arrays * stride : 0));
 }
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,

@@ -152,7 +152,7 @@ BN_INLINE void add_short_runs(int what, int cache, const bn_tile *t, source a, c
 /* The same of longer ones; where there are no pages, of all. */
 BN_INLINE void add_long_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
 {
-    enum { PART = STEPS_TOGETHER * BN_STEP };
+    enum { AT_A_TIME = STEPS_TOGETHER * BN_STEP };
     const size_t together = rows_together(t->run);
     const bool whole = t->run == t->pitch; /* runs follow each other in a row */
     const size_t values = whole ? t->columns * t->run : t->run, row = whole ? values : t->pitch;
@@ -178,8 +178,8 @@ BN_INLINE void add_long_runs(int what, const bn_tile *t, source a, const double 
         for (size_t c = 0; c < t->columns; c++) {
             const vd p = has_pivot(what) ? vd_zero() + pivot[c] : vd_zero();
             const size_t before = whole ? 0 : c * t->pitch, first = whole ? c * t->run : 0; /* that the leads count */
-            for (size_t from = 0; from < t->run; from += PART) {
-                const size_t to = least(from + PART, t->run);
+            for (size_t from = 0; from < t->run; from += AT_A_TIME) {
+                const size_t to = least(from + AT_A_TIME, t->run);
                 for (size_t i = r; i < end; i++)
                     add_run(what, moved_by(a, i, before), first + from, first + to, l, p, part_s, part_q);
                 hand_over(what, r == 0 && from == 0, part_s, part_q, s + c * BN_LANES, q + c * BN_LANES);

@@ -54,22 +54,22 @@ BN_INLINE const double *pivot_of(const bn_tile *t, const double *mean, double *r
     return room;
 }
 
-/* A column of n values, 1 / n is `share`, cancels where n times the square of its mean exceeds its m2 by this factor,
- * or where they cannot be compared. To q, whose squares are added one by one, there are at most n - 1 additions, and 70
- * with those that fold lanes or runs; to s as many, and 26. s * s / n has the error of s twice, and 3 roundings. So m2
- * is left a relative error below 3 * 2^(16 - 53), or 125 * 2^(10 - 53): 2^-35; the promise for invstd of float is
- * 2^-30. Of two values of a normal distribution one column in 284 cancels so, by 2^10 one in 50: then each group has
- * one. */
-BN_INLINE double cancels(double share) { return share > 0x1p-6 ? share * 0x1p16 : 0x1p10; }
+/* A column of n values, of which this is the reciprocal, cancels where n times the square of its mean exceeds its m2 by
+ * this factor, or where they cannot be compared. To q, whose squares are added one by one, there are at most n - 1
+ * additions, and 70 with those that fold lanes or runs; to s as many, and 26. s * s / n has the error of s twice, and 3
+ * roundings. So m2 is left a relative error below 3 * 2^(16 - 53), or 125 * 2^(10 - 53): 2^-35; the promise for invstd
+ * of float is 2^-30. Of two values of a normal distribution one column in 284 cancels so, by 2^10 one in 50: then each
+ * group has one. */
+BN_INLINE double cancels(double reciprocal) { return reciprocal > 0x1p-6 ? reciprocal * 0x1p16 : 0x1p10; }
 
 /* Of doubles whose sum overflows. Scaled, only a NaN or an infinity can make it so: that is the mean then. */
-static double mean_of_large(const bn_tile *t, const stored *x, size_t stride, double share)
+static double mean_of_large(const bn_tile *t, const stored *x, size_t stride, double reciprocal)
 {
     double sum = 0, lost = 0;
     for (size_t r = 0; r < t->rows && !isnan(sum); r++)
         for (size_t i = 0; i < t->run; i++)
             add_sums(true, &sum, &lost, x_widen_part(x + r * stride + i, 1)[0] * 0x1p-100, 0);
-    return quotient(sum, lost, (double)(t->rows * t->run), share) * 0x1p100;
+    return quotient(sum, lost, (double)(t->rows * t->run), reciprocal) * 0x1p100;
 }
 
 /* Whether the sums of columns may be made in the arrays of the result: in whole vectors, so it needs no more room. Else
@@ -81,8 +81,12 @@ BN_INLINE bool fits_result(const bn_tile *t, const double *to_s, const double *t
     return t->lanes * t->run == 1 && t->columns % VD == 0 && begins_line(to_s) && begins_line(to_q);
 }
 
-/* Whether a column is to be summed again. Of doubles all are. */
+/* Of a column that is to be summed again mean[j] is its sum for now, and m2[j], in place of an m2: where squares are
+ * exact -1, which no m2 is; of doubles, of which all columns are to be, what the additions of the sum lost. Where
+ * squares are exact the loss is not known; what floats lose is not worth keeping. */
+BN_INLINE double in_place_of_m2(double q) { return BN_EXACT_SQUARES ? -1 : q; }
 BN_INLINE bool is_again(double m2) { return !BN_EXACT_SQUARES || m2 < 0; }
+BN_INLINE double loss(double m2) { return BN_EXACT_SQUARES ? 0 : m2; }
 
 BN_INLINE bool any_again(const double *m2, size_t columns)
 {
@@ -91,13 +95,8 @@ BN_INLINE bool any_again(const double *m2, size_t columns)
     return any != 0;
 }
 
-/* What the additions of a column lost. Where squares are exact this is not known; what floats lose is not worth
- * keeping. */
-BN_INLINE double loss(double m2) { return BN_EXACT_SQUARES ? 0 : m2; }
-
-/* Sums columns again around their mean. Changes those that is_again says, which come with their sum in place of the
- * mean, and of doubles with what it lost in that of m2. The mean is put right first, so that of a constant column it is
- * the constant, and m2 is 0. What the mean is off by for being a double is taken off m2.
+/* Sums columns again around their mean. Changes those that is_again says. The mean is put right first, so that of a
+ * constant column it is the constant, and m2 is 0. What the mean is off by for being a double is taken off m2.
  *
  * All quotients and rests are taken, and then chosen from. Else gcc, for AVX-512, loads the sums of those columns
  * alone, and takes the quotients of what the stack has in the other lanes: where that is subnormal each operation takes
@@ -105,22 +104,22 @@ BN_INLINE double loss(double m2) { return BN_EXACT_SQUARES ? 0 : m2; }
 static __attribute__((noinline)) void sum_again(const bn_tile *t, const stored *x, size_t stride, double *mean,
                                                 double *m2, double *s, double *q)
 {
-    const double n = (double)(t->rows * t->run), share = 1 / n;
+    const double n = (double)(t->rows * t->run), reciprocal = 1 / n;
     _Alignas(64) double sum[ROOM_AGAIN], room[ROOM_AGAIN + VD];
     int64_t overflowed = 0;
 
     for (size_t j = 0; j < t->columns; j++) {
-        const double right = quotient(mean[j], loss(m2[j]), n, share);
+        const double right = quotient(mean[j], loss(m2[j]), n, reciprocal);
         sum[j] = mean[j];
         mean[j] = is_again(m2[j]) ? right : mean[j];
         overflowed |= isfinite(mean[j]) ? 0 : -1;
     }
     for (size_t j = 0; !BN_EXACT_SQUARES && overflowed && j < t->columns; j++)
-        if (!isfinite(mean[j])) mean[j] = mean_of_large(t, x + j * t->pitch, stride, share);
+        if (!isfinite(mean[j])) mean[j] = mean_of_large(t, x + j * t->pitch, stride, reciprocal);
     add_tile(AROUND, t, (source){x, x, stride, stride}, pivot_of(t, mean, room), s, q);
     for (size_t j = 0; j < t->columns; j++) {
         const double left = rest_of(sum[j], mean[j], n) + loss(m2[j]), off = isfinite(sum[j]) ? left : 0;
-        const double rest = with_lost(s[j], q[j] - off * (off * share));
+        const double rest = with_lost(s[j], q[j] - off * (off * reciprocal));
         if (is_again(m2[j])) m2[j] = rest < 0 ? 0 : rest;
     }
 }
@@ -156,18 +155,19 @@ static void sum_those_again(const bn_tile *t, const stored *x, size_t stride, do
     }
 }
 
-/* Moments of columns from their sums, which may stand where these go. Of those that are to be summed again the sum
- * stays in place of the mean, and of doubles what it lost in that of m2. Returns whether there are any. */
-BN_INLINE bool moments_of_sums(size_t columns, double share, const double *s, const double *q, double *mean, double *m2)
+/* Moments of columns from their sums, which may stand where these go; of those that are to be summed again see
+ * in_place_of_m2. Returns whether there are any. */
+BN_INLINE bool moments_of_sums(size_t columns, double reciprocal, const double *s, const double *q, double *mean,
+                               double *m2)
 {
-    const double most = cancels(share);
+    const double most = cancels(reciprocal);
     int64_t all = -1; /* as wide as a double */
 
     for (size_t j = 0; j < columns; j++) {
-        const double about = s[j] * share, square = s[j] * about, rest = q[j] - square;
+        const double about = s[j] * reciprocal, square = s[j] * about, rest = q[j] - square;
         const bool good = BN_EXACT_SQUARES && square <= most * rest;
         mean[j] = good ? about : s[j];
-        m2[j] = good ? rest : BN_EXACT_SQUARES ? -1 : q[j];
+        m2[j] = good ? rest : in_place_of_m2(q[j]);
         all &= good ? -1 : 0;
     }
     return all == 0;
@@ -179,15 +179,15 @@ static void moments(const bn_tile *t, const void *px, size_t stride, double *mea
 {
     const stored *const x = px;
     const source a = {x, x, stride, stride};
-    const double share = 1 / (double)(t->rows * t->run);
+    const double reciprocal = 1 / (double)(t->rows * t->run);
     _Alignas(64) double s[ROOM], q[ROOM];
     const bool direct = fits_result(t, mean, m2);
 
     add_tile(BN_EXACT_SQUARES ? SQUARES : SUM, t, a, mean, direct ? mean : s, direct ? m2 : q); /* no pivot is read */
     /* Two calls, for in one the compiler does not know whether both are the same arrays: 4 x 1024 took 1.02 times as
      * long. */
-    if (direct ? moments_of_sums(t->columns, share, mean, m2, mean, m2)
-               : moments_of_sums(t->columns, share, s, q, mean, m2))
+    if (direct ? moments_of_sums(t->columns, reciprocal, mean, m2, mean, m2)
+               : moments_of_sums(t->columns, reciprocal, s, q, mean, m2))
         sum_those_again(t, x, stride, mean, m2, s, q);
 }
 

@@ -1,7 +1,5 @@
 #include "mpi/agreement.h"
-
-/* The last need not be full. */
-static size_t blocks_of(size_t rows, size_t block) { return rows / block + (rows % block != 0); }
+#include "integers.h"
 
 bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64_t hash, const bnorm_desc *desc,
                                 size_t rows)
@@ -12,8 +10,8 @@ bn_agreement bn_agreement_begin(int ranks, int rank, bnorm_status status, uint64
     a.said.status = status;
     a.said.hash = hash;
     if (status == BNORM_OK && desc->spatial > 0) {
-        a.most = blocks_of(PTRDIFF_MAX / desc->spatial, block);
-        a.said.blocks.whole.tail = blocks_of(rows, block);
+        a.most = divide_up(PTRDIFF_MAX / desc->spatial, block);
+        a.said.blocks.whole.tail = divide_up(rows, block);
     }
     return a;
 }

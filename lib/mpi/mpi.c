@@ -159,7 +159,6 @@ struct bnorm_mpi_layer {
 
 static bnorm_status create_local(bnorm_mpi_layer **layer, const bnorm_desc *desc, MPI_Comm comm)
 {
-    if (!layer || !desc) return BNORM_NULL;
     bnorm_layer *local;
     const bnorm_status s = bnorm_layer_create(&local, desc);
     if (s != BNORM_OK) return s;

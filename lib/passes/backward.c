@@ -25,8 +25,8 @@ static void load_sums(const bn_work *w, size_t column, size_t columns, double *s
     memcpy(sum_dy_d, w->node + w->plan.columns + column, columns * sizeof *sum_dy_d);
 }
 
-static void prepare(const bn_work *w, size_t column, size_t columns, const double *sum_dy, const double *sum_dy_d,
-                    bn_coefficients *c)
+static void gradient_coefficients(const bn_work *w, size_t column, size_t columns, const double *sum_dy,
+                                  const double *sum_dy_d, bn_coefficients *c)
 {
     const bnorm_buffers *const b = w->buffers;
     const bnorm_desc *const d = &w->desc;
@@ -52,10 +52,10 @@ static void input_gradient(const bn_work *w, bn_block block, size_t column, cons
 
 void bn_pass_backward(const bn_work *w)
 {
-    const bn_operation whole = {.block = sums_of_block,
+    const bn_operation whole = {.sums = sums_of_block,
                                 .merge = w->kernels->merge_sums,
                                 .finish = finish,
-                                .prepare = prepare,
+                                .coefficients = gradient_coefficients,
                                 .make_factors = w->kernels->input_gradient_factors,
                                 .elements = w->buffers->dx ? input_gradient : NULL,
                                 .reads = 2,
@@ -67,14 +67,14 @@ void bn_pass_backward(const bn_work *w)
 void bn_pass_gradient_sums(const bn_work *w)
 {
     const bn_operation sums = {
-        .block = sums_of_block, .merge = w->kernels->merge_sums, .finish = bn_keep_node, .reads = 2};
+        .sums = sums_of_block, .merge = w->kernels->merge_sums, .finish = bn_keep_node, .reads = 2};
     bn_walk(w, &sums);
 }
 
 void bn_pass_input_gradient(const bn_work *w)
 {
     const bn_operation gradient = {.finish = load_sums,
-                                   .prepare = prepare,
+                                   .coefficients = gradient_coefficients,
                                    .make_factors = w->kernels->input_gradient_factors,
                                    .elements = input_gradient,
                                    .reads = 2,

@@ -37,8 +37,8 @@ static void load_saved(const bn_work *w, size_t column, size_t columns, double *
     memcpy(invstd, w->buffers->invstd + column, columns * sizeof *invstd);
 }
 
-static void prepare(const bn_work *w, size_t column, size_t columns, const double *mean, const double *invstd,
-                    bn_coefficients *c)
+static void normalise_coefficients(const bn_work *w, size_t column, size_t columns, const double *mean,
+                                   const double *invstd, bn_coefficients *c)
 {
     const bnorm_buffers *const b = w->buffers;
     const size_t dense = w->plan.columns * w->plan.run;
@@ -59,10 +59,10 @@ static void normalise(const bn_work *w, bn_block block, size_t column, const bn_
 
 void bn_pass_training(const bn_work *w)
 {
-    const bn_operation training = {.block = moments_of_block,
+    const bn_operation training = {.sums = moments_of_block,
                                    .merge = w->kernels->merge_moments,
                                    .finish = finish_training,
-                                   .prepare = prepare,
+                                   .coefficients = normalise_coefficients,
                                    .make_factors = w->kernels->normalise_factors,
                                    .elements = normalise,
                                    .reads = 1,
@@ -73,33 +73,25 @@ void bn_pass_training(const bn_work *w)
     bn_walk(w, &training);
 }
 
-void bn_pass_inference(const bn_work *w)
+/* Elements alone, by statistics that `load` has. */
+static void normalise_by(const bn_work *w, bn_finish *load)
 {
-    const bn_operation inference = {.finish = load_running,
-                                    .prepare = prepare,
-                                    .make_factors = w->kernels->normalise_factors,
-                                    .elements = normalise,
-                                    .reads = 1,
-                                    .in = w->buffers->x,
-                                    .out = w->buffers->y};
-    bn_walk(w, &inference);
-}
-
-void bn_pass_moments(const bn_work *w)
-{
-    const bn_operation moments = {
-        .block = moments_of_block, .merge = w->kernels->merge_moments, .finish = bn_keep_node, .reads = 1};
-    bn_walk(w, &moments);
-}
-
-void bn_pass_normalise(const bn_work *w)
-{
-    const bn_operation saved = {.finish = load_saved,
-                                .prepare = prepare,
+    const bn_operation alone = {.finish = load,
+                                .coefficients = normalise_coefficients,
                                 .make_factors = w->kernels->normalise_factors,
                                 .elements = normalise,
                                 .reads = 1,
                                 .in = w->buffers->x,
                                 .out = w->buffers->y};
-    bn_walk(w, &saved);
+    bn_walk(w, &alone);
+}
+
+void bn_pass_inference(const bn_work *w) { normalise_by(w, load_running); }
+void bn_pass_normalise(const bn_work *w) { normalise_by(w, load_saved); }
+
+void bn_pass_moments(const bn_work *w)
+{
+    const bn_operation moments = {
+        .sums = moments_of_block, .merge = w->kernels->merge_moments, .finish = bn_keep_node, .reads = 1};
+    bn_walk(w, &moments);
 }

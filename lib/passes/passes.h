@@ -30,24 +30,27 @@ static inline void *bn_from_column(const void *parameters, size_t column, size_t
     return parameters ? (char *)parameters + column * param : NULL;
 }
 
-/* What an element pass over some columns, with rows of these strides, needs to know of its tile: columns, run, pitch,
- * table, shares_lines and repeat. Rows of a dense matrix that is all in the strip are taken side by side, as many as
- * make whole cache lines and as a table has room for; with two arrays to read, as half of it has: 50 x 28 x 28 x 128 in
- * bfloat16 is 1.04 times as fast so, while inference gains 1.02 to 1.05 with all of it (Xeon of family 6, model 106).
+/* What an element pass over some columns needs to know of its tile: columns, run, pitch, factor_a_value, shares_lines
+ * and repeat. dense: in all its arrays rows follow each other; it reads `reads` of them. Rows of a dense matrix that is
+ * all in the strip are taken side by side, as many as make whole cache lines and as a table has room for; with two
+ * arrays to read, as half of it has: 50 x 28 x 28 x 128 in bfloat16 is 1.04 times as fast so, while inference
+ * gains 1.02 to 1.05 with all of it (Xeon of family 6, model 106).
  */
 void bn_describe_tile(const bn_work *work, size_t columns, size_t reads, bool dense, bn_coefficients *c);
 
+/* Writes the results that are one a column; a and b are the node of the whole batch and may be changed. Where there is
+ * no first trip it makes the node. */
+typedef void bn_finish(const bn_work *work, size_t column, size_t columns, double *a, double *b);
+
 typedef struct bn_operation {
-    /* The node of one block for columns [column, column + tile->columns). NULL where there is no first trip: finish
-     * then makes the node. */
-    void (*block)(const bn_work *work, bn_block block, size_t column, const bn_tile *tile, double *a, double *b);
+    /* The first trip: the node of one block for columns [column, column + tile->columns). NULL where there is none. */
+    void (*sums)(const bn_work *work, bn_block block, size_t column, const bn_tile *tile, double *a, double *b);
     /* bn_kernels' merge_moments or merge_sums. */
     bn_merge *merge;
-    /* Writes the results that are one a column; a and b are the node of the whole batch and may be changed. */
-    void (*finish)(const bn_work *work, size_t column, size_t columns, double *a, double *b);
+    bn_finish *finish;
     /* Coefficients for elements, from the finished node, but for the factors. */
-    void (*prepare)(const bn_work *work, size_t column, size_t columns, const double *a, const double *b,
-                    bn_coefficients *c);
+    void (*coefficients)(const bn_work *work, size_t column, size_t columns, const double *a, const double *b,
+                         bn_coefficients *c);
     bn_make_factors *make_factors;
     /* The element pass over a block, or over several where their rows are whole. NULL where nothing is to be written.
      */
@@ -71,6 +74,6 @@ void bn_pass_normalise(const bn_work *work);
 void bn_pass_input_gradient(const bn_work *work);
 
 /* finish: keeps the node of some columns in work->node. */
-void bn_keep_node(const bn_work *work, size_t column, size_t columns, double *a, double *b);
+bn_finish bn_keep_node;
 
 #endif

@@ -23,9 +23,9 @@ enum {
 _Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "there is room where three arrays are worth two threads");
 
 /* Bytes of a value as it is computed with. */
-static size_t computed(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
-size_t bn_strip_values(size_t value) { return values_in(BN_STRIP_BYTES, computed(value)); }
-size_t bn_table_values(size_t value) { return values_in(BN_TABLE_BYTES, computed(value)); }
+static size_t computed_bytes(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
+size_t bn_strip_values(size_t value) { return values_in(BN_STRIP_BYTES, computed_bytes(value)); }
+size_t bn_table_values(size_t value) { return values_in(BN_TABLE_BYTES, computed_bytes(value)); }
 
 /* Of few rows it takes longer to make them than is gained by them: without, images of 7 x 7 in bfloat16 are 2.1 times
  * as fast forward if it is one, 1.45 if they are four, inference of one 3.9 times; with AVX2 1.5, 1.0 and 2.1, but
@@ -321,7 +321,7 @@ static size_t in_steps(size_t most, size_t step) { return larger(most - most % s
 /* Half of a table is an odd number of lines. Where it was a power of two, all tables and their halves, where a dtype
  * has these, began in the same set of the first cache, and 8192 x 4096 in bfloat16 took 1.2 times as long backwards
  * (Zen 3). */
-static size_t pitch_of_tables(size_t columns, size_t value)
+static size_t table_pitch(size_t columns, size_t value)
 {
     const size_t line = LINE / sizeof(float), spare = bn_table_values(value) - bn_strip_values(value);
     return 2 * line * (divide_up(columns + spare, 2 * line) | 1);
@@ -332,7 +332,7 @@ static size_t pitch_of_tables(size_t columns, size_t value)
  * tables, in the room of nodes but for a page, are to stay in the core's own cache. */
 static bool in_whole_rows(const bn_plan *p, size_t pitch)
 {
-    const size_t row = p->columns * computed(p->value), tables = BN_TABLES * pitch * computed(p->value);
+    const size_t row = p->columns * computed_bytes(p->value), tables = BN_TABLES * pitch * computed_bytes(p->value);
     return p->run == 1 && row > BN_STRIP_BYTES && tables <= bn_core_cache() / 2 &&
            tables + PAGE + 2 * sizeof(double) * p->columns <= bn_schedule_nodes(p);
 }
@@ -393,8 +393,8 @@ static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
            !shared_evenly(divide_up(columns, s->strip), p->blocks, blocks, s->threads))
         s->strip = round_up(s->strip / 2, step);
     s->band = least(round_up(columns, s->strip), p->columns);
-    s->table_pitch = pitch_of_tables(p->columns, p->value);
-    s->whole = !resident && trips.room && trips.elements && in_whole_rows(p, s->table_pitch);
+    s->table_pitch = table_pitch(p->columns, p->value);
+    s->whole_rows = !resident && trips.room && trips.elements && in_whole_rows(p, s->table_pitch);
 }
 
 /* How many threads have something to do. */
@@ -418,7 +418,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
                      .tile = p->columns,
                      .set = p->columns,
                      .band = p->columns,
-                     .back = p->blocks};
+                     .at_once = p->blocks};
 
     s.order = order_of(p, trips, s.threads);
     if (s.order == BN_RESIDENT) s.threads = owners(p, s.threads);
@@ -432,7 +432,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     else if (p->lanes == 1)
         cut(p, trips, &s);
     if (s.order == BN_RESIDENT || s.order == BN_STREAMED) {
-        if (both(trips)) s.back = blocks_at_once(p, trips.reads, &s);
+        if (both(trips)) s.at_once = blocks_at_once(p, trips.reads, &s);
         s.threads = least(s.threads, tasks(p, &s));
     }
     return s;

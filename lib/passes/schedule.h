@@ -29,12 +29,12 @@ typedef struct bn_schedule {
     bool far;           /* what is read and written does not stay in the last cache */
     bool pages;         /* and is fetched by several pages at once */
     bool stream;        /* write with stores that pass the cache by */
-    bool whole;         /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads
+    bool whole_rows;    /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads
                            share, in the room of all nodes but the first */
     size_t band;        /* columns that a streamed walk takes from end to end before it takes the next */
     size_t strip;       /* columns that are finished together */
     size_t tile;        /* columns that are summed together, at most */
-    size_t back;        /* blocks of a strip whose elements are passed over at once, after sums the last ones first */
+    size_t at_once;     /* blocks of a strip whose elements are passed over together, after sums the last ones first */
     size_t group;       /* chunks that a thread reduces to one node by itself: a power of two */
     size_t table_pitch; /* values from one of the shared tables to the next */
     size_t set;         /* columns that have their factors in one set of tables */

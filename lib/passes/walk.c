@@ -17,7 +17,7 @@ static double *node_of(const bn_work *w, size_t chunk) { return w->nodes + chunk
 
 static double values_between(const bn_plan *p, size_t from, size_t to)
 {
-    return (double)(bn_plan_values(p, to) - bn_plan_values(p, from));
+    return (double)(bn_plan_values_before(p, to) - bn_plan_values_before(p, from));
 }
 
 /* The node of one block. */
@@ -32,13 +32,13 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .from = here.from,
                     .lanes = p->lanes,
                     .row = here.row,
-                    .of = p->rows,
+                    .rows_in_arrays = p->rows,
                     .far = k->schedule->far,
                     .pages = k->schedule->pages};
 
     for (size_t c = 0; c < columns; c += most) {
         tile.columns = least(most, columns - c);
-        k->operation->block(k->work, here, column + c, &tile, a + c, b + c);
+        k->operation->sums(k->work, here, column + c, &tile, a + c, b + c);
     }
 }
 
@@ -90,7 +90,7 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
     }
 }
 
-/* Where the last step of a range begins. */
+/* Where the last step of a range begins. Steps are counted from 0, so that blocks of whole rows stay together. */
 static size_t last_step(size_t from, size_t to, size_t step) { return larger((to - 1) / step * step, from); }
 
 /* After a first trip backwards, for what was read last may still be in cache; without one all in one go: 8192 x 4096 is
@@ -98,7 +98,7 @@ static size_t last_step(size_t from, size_t to, size_t step) { return larger((to
 static void elements_back(const walk *k, range blocks, size_t column, bn_coefficients *c)
 {
     for (size_t end = blocks.to, start; end > blocks.from; end = start) {
-        start = last_step(blocks.from, end, k->schedule->back);
+        start = last_step(blocks.from, end, k->schedule->at_once);
         elements(k, start, end, column, c);
     }
 }
@@ -114,7 +114,7 @@ typedef union strip_tables {
 } strip_tables;
 
 /* The address of what is written of a column first. */
-static uintptr_t first_of(const walk *k, size_t column)
+static uintptr_t output_at(const walk *k, size_t column)
 {
     return (uintptr_t)k->operation->out + column * k->work->plan.run * k->work->plan.value;
 }
@@ -122,15 +122,16 @@ static uintptr_t first_of(const walk *k, size_t column)
 /* Values of a cache line before the one that begins with this column. */
 static size_t place_in_line(const walk *k, size_t column)
 {
-    return values_in(first_of(k, column) % LINE, k->work->plan.value);
+    return values_in(output_at(k, column) % LINE, k->work->plan.value);
 }
 
-static void prepare(const walk *k, size_t column, size_t columns, const double *a, const double *b, bn_coefficients *c)
+static void coefficients_of(const walk *k, size_t column, size_t columns, const double *a, const double *b,
+                            bn_coefficients *c)
 {
     const bn_schedule *const s = k->schedule;
     const bool cached = s->order == BN_RESIDENT || s->band < k->work->plan.columns; /* since the sums */
 
-    k->operation->prepare(k->work, column, columns, a, b, c);
+    k->operation->coefficients(k->work, column, columns, a, b, c);
     c->far = s->far;
     c->pages = s->pages && !cached;
     c->stream = s->stream;
@@ -143,11 +144,11 @@ static void prepare(const walk *k, size_t column, size_t columns, const double *
 static void make_own(const walk *k, size_t column, size_t columns, const double *a, const double *b, strip_tables *t,
                      bn_coefficients *c)
 {
-    prepare(k, column, columns, a, b, c);
-    c->factors = (char *)t + (c->stream ? (first_of(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
-    c->pitch_of_tables = c->stream ? 2 * bn_strip_values(k->work->plan.value) : bn_table_values(k->work->plan.value);
-    c->first = c->table ? place_in_line(k, column) : 0;
-    if (c->first == 0 && !c->stream) c->shares_lines = false; /* within a strip, see worth_lines in elements.h */
+    coefficients_of(k, column, columns, a, b, c);
+    c->factors = (char *)t + (c->stream ? (output_at(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
+    c->table_pitch = c->stream ? 2 * bn_strip_values(k->work->plan.value) : bn_table_values(k->work->plan.value);
+    c->place = c->factor_a_value ? place_in_line(k, column) : 0;
+    if (c->place == 0 && !c->stream) c->shares_lines = false; /* within a strip, see worth_lines in elements.h */
     k->operation->make_factors(c);
 }
 
@@ -158,13 +159,13 @@ static void prepare_shared(const walk *k, size_t column, size_t columns, size_t 
     const double *const node = node_of(k->work, 0) + column;
     const size_t set = column / k->schedule->set, start = set * k->schedule->set;
 
-    prepare(k, column, columns, node, node + k->work->plan.columns, c);
+    coefficients_of(k, column, columns, node, node + k->work->plan.columns, c);
     c->factors = k->tables + set * BN_SET_BYTES;
-    c->pitch_of_tables = k->schedule->table_pitch;
-    c->first = place - start + place_in_line(k, start);
+    c->table_pitch = k->schedule->table_pitch;
+    c->place = place - start + place_in_line(k, start);
     c->extreme = false;
-    c->repeat = 1;                         /* they hold the factors of one row, */
-    c->shares_lines &= k->schedule->whole; /* and those of the first columns once more */
+    c->repeat = 1;                              /* they hold the factors of one row, */
+    c->shares_lines &= k->schedule->whole_rows; /* and those of the first columns once more */
 }
 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
@@ -191,7 +192,7 @@ static void resident_strip(const walk *k, size_t strip)
     _Alignas(64) double scratch[BN_SCRATCH];
     double *const a = kept ? keep_a + column : scratch, *const b = kept ? keep_b + column : scratch + columns;
 
-    if (k->operation->block) reduce(k, 0, w->plan.blocks, column, columns, a, b, scratch + 2 * columns);
+    if (k->operation->sums) reduce(k, 0, w->plan.blocks, column, columns, a, b, scratch + 2 * columns);
     k->operation->finish(w, column, columns, a, b);
     if (k->operation->elements) resident_elements(k, column, columns, a, b);
 }
@@ -252,12 +253,13 @@ static void merge_chunks(const walk *k, size_t column, size_t columns)
         }
 }
 
-/* Factors of a strip from its node, or, without a first trip, from what finish makes: 2 * BN_STRIP doubles. */
+/* Factors of a strip from its node, or, without a first trip, from what finish makes: `finished` has room for that, a
+ * and b of BN_STRIP columns each. */
 static void factors_of_strip(const walk *k, size_t column, size_t columns, double *finished, strip_tables *t,
                              bn_coefficients *c)
 {
     const bn_work *const w = k->work;
-    const bool first_trip = k->operation->block;
+    const bool first_trip = k->operation->sums;
     double *const a = first_trip ? node_of(w, 0) + column : finished;
     double *const b = a + (first_trip ? w->plan.columns : BN_STRIP);
 
@@ -269,21 +271,22 @@ static void factors_of_strip(const walk *k, size_t column, size_t columns, doubl
 static APART void elements_of_tasks(const walk *k, const band *b)
 {
     const bn_plan *const p = &k->work->plan;
-    const size_t tasks = b->tasks.to - b->tasks.from, at_once = b->strips == 1 ? tasks : 1;
+    const size_t tasks = b->tasks.to - b->tasks.from, together = b->strips == 1 ? tasks : 1;
     bn_coefficients c;
     strip_tables t;
     _Alignas(64) double finished[2 * BN_STRIP];
     size_t prepared = b->strips; /* none */
 
-    for (size_t i = 0; i < tasks; i += at_once) {
-        const size_t task = k->operation->block ? b->tasks.to - i - at_once : b->tasks.from + i;
+    for (size_t i = 0; i < tasks; i += together) {
+        const size_t task = k->operation->sums ? b->tasks.to - i - together : b->tasks.from + i;
         const size_t group = task / b->strips, strip = task % b->strips;
         const size_t column = first_column(k, b, strip), columns = columns_of_strip(k, column);
         if (strip != prepared) {
             factors_of_strip(k, column, columns, finished, &t, &c);
             prepared = strip;
         }
-        const size_t from = first_block(p, first_chunk(k, group)), to = first_block(p, first_chunk(k, group + at_once));
+        const size_t from = first_block(p, first_chunk(k, group)),
+                     to = first_block(p, first_chunk(k, group + together));
         elements_back(k, (range){from, to}, column, &c);
     }
 }
@@ -317,7 +320,7 @@ static void share_factors(const walk *k, size_t column, size_t columns, size_t p
 static void whole_rows(const walk *k, size_t from, size_t to)
 {
     const bn_work *const w = k->work;
-    const size_t step = k->schedule->back * w->plan.block_rows;
+    const size_t step = k->schedule->at_once * w->plan.block_rows;
     bn_coefficients c;
 
     prepare_shared(k, 0, w->plan.columns, 0, &c);
@@ -335,13 +338,14 @@ static range columns_of_thread(range columns, size_t thread, size_t team)
 }
 
 /* What is done once a column, after the first trip if there is one. */
-static void finish_columns(const walk *k, range c)
+static void finish_columns(const walk *k, range columns)
 {
-    double *const node = node_of(k->work, 0) + c.from;
+    double *const node = node_of(k->work, 0) + columns.from;
+    const size_t count = columns.to - columns.from;
 
-    if (c.from >= c.to) return;
-    if (k->operation->block) merge_chunks(k, c.from, c.to - c.from);
-    k->operation->finish(k->work, c.from, c.to - c.from, node, node + k->work->plan.columns);
+    if (columns.from >= columns.to) return;
+    if (k->operation->sums) merge_chunks(k, columns.from, count);
+    k->operation->finish(k->work, columns.from, count, node, node + k->work->plan.columns);
 }
 
 /* Makes the factors of this thread's columns, which it has finished, and passes over its share of the rows. Not where
@@ -394,7 +398,7 @@ static void share_of_rows(const walk *k, size_t step, size_t thread, size_t team
 
 static void by_rows(const walk *k, size_t thread, size_t team)
 {
-    if (k->schedule->whole) {
+    if (k->schedule->whole_rows) {
         const range columns = columns_of_thread((range){0, k->work->plan.columns}, thread, team);
         finish_columns(k, columns);
         if (by_shared_tables(k, columns, thread, team)) return;
@@ -406,7 +410,7 @@ static void by_rows(const walk *k, size_t thread, size_t team)
 static void stream_band(const walk *k, const band *b, size_t thread, size_t team)
 {
     const range columns = columns_of_thread(b->columns, thread, team);
-    const bool sums = k->operation->block, whole = k->schedule->whole;
+    const bool sums = k->operation->sums, whole = k->schedule->whole_rows;
 
     if (sums) {
         for (size_t task = b->tasks.from; task < b->tasks.to; task++) reduce_task(k, b, task);
@@ -478,7 +482,7 @@ static void walk_share(void *context, size_t thread, size_t team)
 void bn_walk(const bn_work *work, const bn_operation *operation)
 {
     const bn_plan *const p = &work->plan;
-    const bn_trips trips = {.sums = operation->block,
+    const bn_trips trips = {.sums = operation->sums,
                             .elements = operation->elements,
                             .reads = operation->reads,
                             .in_place = operation->in == operation->out,
@@ -490,7 +494,7 @@ void bn_walk(const bn_work *work, const bn_operation *operation)
               .operation = operation,
               .schedule = &s,
               .strips = divide_up(p->columns, s.strip),
-              .tables = s.whole || crosses ? tables_among(work, crosses, operation->out) : NULL,
+              .tables = s.whole_rows || crosses ? tables_among(work, crosses, operation->out) : NULL,
               .extreme = &extreme};
     bn_parallel(s.threads, walk_share, &k);
 }
@@ -502,7 +506,7 @@ const void *bn_at(const bn_work *w, const void *array, bn_block b, size_t stride
     return (const char *)array + (b.row * stride + column * w->plan.run + b.from) * w->plan.value;
 }
 
-/* Tables have room for a cache line before these rows, where `first` says so, and for one after: of 16 bits factors
+/* Tables have room for a cache line before these rows, where `place` says so, and for one after: of 16 bits factors
  * take twice as much. */
 _Static_assert((int)BN_TABLE_BYTES - (int)BN_STRIP_BYTES >= 2 * 2 * (int)LINE, "of a strip, and of both lines");
 
@@ -522,8 +526,8 @@ void bn_describe_tile(const bn_work *w, size_t columns, size_t reads, bool dense
 
     c->columns = columns;
     c->run = c->pitch = run;
-    c->table = bn_factor_a_value(&w->plan);
-    c->shares_lines = c->table && dense && columns == w->plan.columns;
+    c->factor_a_value = bn_factor_a_value(&w->plan);
+    c->shares_lines = c->factor_a_value && dense && columns == w->plan.columns;
     c->repeat = c->shares_lines ? rows_side_by_side(w, values, reads) : 1;
     c->shares_lines &= c->repeat * values * w->plan.value >= LINE; /* a line has the ends of one at most */
 }

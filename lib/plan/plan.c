@@ -94,7 +94,7 @@ bn_plan bn_plan_node(const bn_plan *whole, size_t from, size_t to)
 {
     bn_plan p = *whole;
     p.first += from;
-    p.values = bn_plan_values(whole, to) - bn_plan_values(whole, from);
+    p.values = bn_plan_values_before(whole, to) - bn_plan_values_before(whole, from);
     p.blocks = to - from;
     p.chunks = divide_up(p.blocks, p.chunk_blocks);
     return p;
@@ -123,7 +123,7 @@ bn_block bn_plan_block(const bn_plan *p, size_t block)
     return b;
 }
 
-size_t bn_plan_values(const bn_plan *p, size_t block)
+size_t bn_plan_values_before(const bn_plan *p, size_t block)
 {
     block += p->first;
     const size_t part = bn_plan_whole_runs(p) ? 0 : block % p->blocks_per_entry * p->block_run;

@@ -67,7 +67,7 @@ bn_block bn_plan_block(const bn_plan *plan, size_t block);
 bool bn_plan_whole_runs(const bn_plan *plan);
 
 /* Values of a feature before that block; of block number `blocks`, all. */
-size_t bn_plan_values(const bn_plan *plan, size_t block);
+size_t bn_plan_values_before(const bn_plan *plan, size_t block);
 
 /* Blocks of the left part of a node of two or more blocks: the largest power of two below their number. */
 size_t bn_plan_left(size_t blocks);

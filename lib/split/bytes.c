@@ -10,7 +10,7 @@ enum { BYTE_ORDER_MARK = 0x01020304, FORMAT = 1 };
 typedef struct head {
     char magic[8];
     uint32_t order, format, kind, dtype, layout, nodes;
-    uint64_t features, spatial, first, last, bytes;
+    uint64_t features, spatial, first, end, bytes;
 } head;
 
 static size_t node_bytes(const bn_sums *s) { return sizeof(uint64_t) + bn_sums_node_bytes(s); }
@@ -27,7 +27,7 @@ static head head_of(const bn_sums *s)
               .features = s->desc.features,
               .spatial = s->desc.spatial,
               .first = f->first,
-              .last = f->last,
+              .end = f->end,
               .bytes = sizeof h + (size_t)f->count * node_bytes(s)};
     memcpy(h.magic, magic, sizeof magic);
     return h;
@@ -66,7 +66,7 @@ bnorm_status bn_sums_write_nodes(const bn_sums *s, void *bytes, size_t *size)
 /* Values of a feature before a block, of entries that are several blocks: only the last of an entry may be short. */
 static size_t values_before(const bn_sums *s, size_t block)
 {
-    return block / s->in_block * s->desc.spatial + block % s->in_block * s->most;
+    return block / s->blocks_per_entry * s->desc.spatial + block % s->blocks_per_entry * s->block_values;
 }
 
 /* Whether the next node of f, of so many blocks, can have so many values: of entries that are several blocks all are
@@ -74,11 +74,12 @@ static size_t values_before(const bn_sums *s, size_t block)
 static bool count_holds(const bn_sums *s, const bn_forest *f, size_t blocks, uint64_t values)
 {
     const size_t spatial = s->desc.spatial;
-    if (s->most == 0 || values == 0 || (values - 1) / s->most >= blocks || values > PTRDIFF_MAX - f->values)
+    if (s->block_values == 0 || values == 0 || (values - 1) / s->block_values >= blocks ||
+        values > PTRDIFF_MAX - f->values)
         return false;
-    if (s->in_block > 1)
-        return values / s->most >= blocks / 2 &&
-               values == values_before(s, f->last + blocks) - values_before(s, f->last);
+    if (s->blocks_per_entry > 1)
+        return values / s->block_values >= blocks / 2 &&
+               values == values_before(s, f->end + blocks) - values_before(s, f->end);
     return values % spatial == 0 && values / spatial >= blocks;
 }
 
@@ -89,12 +90,12 @@ static bool no_variance_below_0(const bn_sums *s, const double *m2)
     return holds;
 }
 
-/* The nodes of the blocks from f->last on to `last`; *size becomes what they took. */
-static bnorm_status read_forest(const bn_sums *s, bn_forest *f, size_t last, const char *bytes, size_t *size)
+/* The nodes of the blocks from f->end on to `end`; *size becomes what they took. */
+static bnorm_status read_forest(const bn_sums *s, bn_forest *f, size_t end, const char *bytes, size_t *size)
 {
     size_t left = *size;
-    for (; f->last < last; bytes += node_bytes(s), left -= node_bytes(s)) {
-        bn_node node = {.first = f->last, .blocks = bn_forest_node(f->last, last)};
+    for (; f->end < end; bytes += node_bytes(s), left -= node_bytes(s)) {
+        bn_node node = {.first = f->end, .blocks = bn_forest_node(f->end, end)};
         uint64_t values;
         if (left < node_bytes(s)) return BNORM_CORRUPT;
         memcpy(&values, bytes, sizeof values);
@@ -112,12 +113,12 @@ static bnorm_status read_forest(const bn_sums *s, bn_forest *f, size_t last, con
 
 bnorm_status bn_sums_read_nodes(bn_sums *s, size_t next_block, const void *bytes, size_t *size)
 {
-    if (next_block > bn_blocks_most / s->in_block) return BNORM_OVERFLOW;
-    const size_t last = next_block * s->in_block;
-    if (last < s->forest.last) return BNORM_NOT_ADJACENT;
-    bn_forest f = bn_forest_empty(s->forest.last);
+    if (next_block > bn_blocks_most / s->blocks_per_entry) return BNORM_OVERFLOW;
+    const size_t end = next_block * s->blocks_per_entry;
+    if (end < s->forest.end) return BNORM_NOT_ADJACENT;
+    bn_forest f = bn_forest_empty(s->forest.end);
     size_t taken = *size;
-    bnorm_status status = read_forest(s, &f, last, bytes, &taken);
+    bnorm_status status = read_forest(s, &f, end, bytes, &taken);
     if (status == BNORM_OK) status = bn_sums_fit(s, 0, f.values);
     if (status == BNORM_OK) {
         bn_sums_append(s, &f);
@@ -141,8 +142,8 @@ static bool shape_is(const head *h, const bnorm_desc *d)
 
 static bool range_holds(const bn_sums *s, const head *h)
 {
-    return h->first <= h->last && h->last <= bn_blocks_most && h->first % s->in_block == 0 &&
-           h->last % s->in_block == 0;
+    return h->first <= h->end && h->end <= bn_blocks_most && h->first % s->blocks_per_entry == 0 &&
+           h->end % s->blocks_per_entry == 0;
 }
 
 bnorm_status bn_sums_deserialise(bn_sums *s, const void *bytes, size_t size)
@@ -156,7 +157,7 @@ bnorm_status bn_sums_deserialise(bn_sums *s, const void *bytes, size_t size)
 
     bn_forest f = bn_forest_empty(h.first);
     size_t nodes = size - sizeof h;
-    bnorm_status status = read_forest(s, &f, h.last, (const char *)bytes + sizeof h, &nodes);
+    bnorm_status status = read_forest(s, &f, h.end, (const char *)bytes + sizeof h, &nodes);
     if (status == BNORM_OK && ((uint32_t)f.count != h.nodes || sizeof h + nodes != size)) status = BNORM_CORRUPT;
     if (status == BNORM_OK) {
         const bn_forest before = s->forest;

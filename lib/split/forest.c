@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bn_forest bn_forest_empty(size_t first) { return (bn_forest){.first = first, .last = first}; }
+bn_forest bn_forest_empty(size_t first) { return (bn_forest){.first = first, .end = first}; }
 
 void bn_forest_free(bn_forest *f)
 {
@@ -12,10 +12,10 @@ void bn_forest_free(bn_forest *f)
     f->count = 0;
 }
 
-size_t bn_forest_node(size_t first, size_t last)
+size_t bn_forest_node(size_t first, size_t end)
 {
     size_t blocks = 1;
-    while (first % (2 * blocks) == 0 && last - first >= 2 * blocks) blocks *= 2;
+    while (first % (2 * blocks) == 0 && end - first >= 2 * blocks) blocks *= 2;
     return blocks;
 }
 
@@ -37,7 +37,7 @@ static void combine(bn_node *left, const bn_node *right, size_t columns, bn_merg
 void bn_forest_push(bn_forest *f, bn_node node, size_t columns, bn_merge *merge)
 {
     f->nodes[f->count++] = node;
-    f->last = node.first + node.blocks;
+    f->end = node.first + node.blocks;
     f->values += node.values;
     for (; f->count > 1 && siblings(&f->nodes[f->count - 2], &f->nodes[f->count - 1]); f->count--)
         combine(&f->nodes[f->count - 2], &f->nodes[f->count - 1], columns, merge);

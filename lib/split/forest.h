@@ -1,4 +1,4 @@
-/* What a part of a batch holds: the aligned nodes of the tree over the whole batch's blocks that cover [first, last).
+/* What a part of a batch holds: the aligned nodes of the tree over the whole batch's blocks that cover [first, end).
  * Siblings combine as soon as both are there, so a range has one forest, whatever it was made of. */
 #ifndef BN_FOREST_H
 #define BN_FOREST_H
@@ -18,7 +18,7 @@ typedef struct bn_node {
 } bn_node;
 
 typedef struct bn_forest {
-    size_t first, last, values;
+    size_t first, end, values;
     int count;
     bn_node nodes[BN_FOREST_MOST]; /* from left to right */
 } bn_forest;
@@ -26,10 +26,10 @@ typedef struct bn_forest {
 bn_forest bn_forest_empty(size_t first);
 void bn_forest_free(bn_forest *forest);
 
-/* The largest aligned node that begins with block `first` and ends at `last` at most; in blocks. */
-size_t bn_forest_node(size_t first, size_t last);
+/* The largest aligned node that begins with block `first` and ends at `end` at most; in blocks. */
+size_t bn_forest_node(size_t first, size_t end);
 
-/* Takes over a node that begins at forest->last. */
+/* Takes over a node that begins at forest->end. */
 void bn_forest_push(bn_forest *forest, bn_node node, size_t columns, bn_merge *merge);
 
 /* The sums of all nodes, folded from the right as in the tree of a whole batch; for columns [column, column + columns)

@@ -23,9 +23,9 @@ bnorm_status bn_sums_create(bn_sums **out, const bnorm_desc *desc, size_t first_
     s->kernels = none.kernels;
     s->merge = kind == BN_MOMENTS ? none.kernels->merge_moments : none.kernels->merge_sums;
     s->param = none.param;
-    s->in_block = none.plan.blocks_per_entry;
-    s->most = none.plan.block_rows * none.plan.block_run;
-    s->forest = bn_forest_empty(first_block * s->in_block);
+    s->blocks_per_entry = none.plan.blocks_per_entry;
+    s->block_values = none.plan.block_rows * none.plan.block_run;
+    s->forest = bn_forest_empty(first_block * s->blocks_per_entry);
     *out = s;
     return BNORM_OK;
 }
@@ -47,7 +47,7 @@ void bn_sums_append(bn_sums *s, bn_forest *next)
 
 bnorm_status bn_sums_fit(const bn_sums *s, size_t blocks, size_t values)
 {
-    if (blocks > bn_blocks_most - s->forest.last || values > PTRDIFF_MAX - s->forest.values) return BNORM_OVERFLOW;
+    if (blocks > bn_blocks_most - s->forest.end || values > PTRDIFF_MAX - s->forest.values) return BNORM_OVERFLOW;
     return BNORM_OK;
 }
 
@@ -83,8 +83,8 @@ static bnorm_status sum_node(const bn_sums *s, const bn_work *part, size_t from,
 static bnorm_status sum_part(const bn_sums *s, const bn_work *part, bn_forest *f)
 {
     const size_t end = f->first + part->plan.blocks;
-    while (f->last < end) {
-        bn_node node = {.first = f->last, .blocks = bn_forest_node(f->last, end)};
+    while (f->end < end) {
+        bn_node node = {.first = f->end, .blocks = bn_forest_node(f->end, end)};
         const size_t from = node.first - f->first;
         const bnorm_status status = sum_node(s, part, from, from + node.blocks, &node);
         if (status != BNORM_OK) return status;
@@ -103,7 +103,7 @@ bnorm_status bn_sums_accumulate(bn_sums *s, size_t batch, const bnorm_buffers *b
     status = bn_sums_fit(s, part.plan.blocks, part.plan.values);
     if (status != BNORM_OK) return status;
 
-    bn_forest f = bn_forest_empty(s->forest.last);
+    bn_forest f = bn_forest_empty(s->forest.end);
     status = sum_part(s, &part, &f);
     if (status == BNORM_OK) bn_sums_append(s, &f);
     bn_forest_free(&f);
@@ -126,8 +126,8 @@ static bnorm_status copy_nodes(const bn_sums *s, bn_forest *copy)
 bnorm_status bn_sums_merge(bn_sums *s, const bn_sums *next)
 {
     if (!bn_same_shape(&s->desc, &next->desc)) return BNORM_MISMATCH;
-    if (s->forest.last != next->forest.first) return BNORM_NOT_ADJACENT;
-    bnorm_status status = bn_sums_fit(s, next->forest.last - next->forest.first, next->forest.values);
+    if (s->forest.end != next->forest.first) return BNORM_NOT_ADJACENT;
+    bnorm_status status = bn_sums_fit(s, next->forest.end - next->forest.first, next->forest.values);
     if (status != BNORM_OK) return status;
 
     bn_forest copy;

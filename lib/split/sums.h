@@ -13,9 +13,9 @@ typedef struct bn_sums {
     bn_sums_kind kind;
     const bn_kernels *kernels;
     bn_merge *merge;
-    size_t param;    /* bytes of a parameter */
-    size_t in_block; /* the forest's blocks in one of bnorm_block_rows: above 1 for large images */
-    size_t most;     /* values of a feature in a block of the forest */
+    size_t param;            /* bytes of a parameter */
+    size_t blocks_per_entry; /* as in the plan: of the forest's blocks, in one of bnorm_block_rows */
+    size_t block_values;     /* of a feature, in a block of the forest, at most */
     bn_forest forest;
 } bn_sums;
 
