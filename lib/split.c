@@ -2,8 +2,6 @@
 #include "check.h"
 #include "split/sums.h"
 
-#include <stdlib.h>
-
 struct bnorm_moments {
     bn_sums s;
 };
@@ -242,15 +240,11 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
     if (status != BNORM_OK) return status;
     const bn_sums *const s = &total->s;
     w.total = s->forest.values;
+    w.sums = s;
+    w.load_sums = bn_sums_fold;
     if (written_shares(&w, true)) return BNORM_OVERLAP;
     if (!empty && b->y == b->x) return BNORM_X_OVERWRITTEN;
     if (!bn_same_shape(desc, &s->desc) || w.plan.values > w.total) return BNORM_MISMATCH;
-    if (empty) return BNORM_OK;
-
-    w.node = bn_sums_new_node(s);
-    if (!w.node) return BNORM_NO_MEMORY;
-    bn_sums_fold(s, w.node, w.node + desc->features);
-    bn_pass_input_gradient(&w);
-    free(w.node);
+    if (!empty) bn_pass_input_gradient(&w);
     return BNORM_OK;
 }

@@ -432,9 +432,10 @@ BNORM_API bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffe
  *
  *     dx = gamma * invstd * (dy - dbeta / M - xhat * dgamma / M)
  *
- * Reads x, dy, mean, invstd, gamma; writes dx, which may be dy. gamma may be NULL. BNORM_NULL where x, dy, dx, mean,
- * invstd or total is; BNORM_OVERLAP; BNORM_X_OVERWRITTEN where y is x; BNORM_MISMATCH where total has another shape or
- * fewer values than the part; BNORM_NO_MEMORY; those of the description, BNORM_UNSUPPORTED for dresidual. */
+ * Reads x, dy, mean, invstd, gamma; writes dx, which may be dy. gamma may be NULL, no workspace is used, and no memory
+ * allocated. BNORM_NULL where x, dy, dx, mean, invstd or total is; BNORM_OVERLAP; BNORM_X_OVERWRITTEN where y is x;
+ * BNORM_MISMATCH where total has another shape or fewer values than the part; those of the description,
+ * BNORM_UNSUPPORTED for dresidual. */
 BNORM_API bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *buffers,
                                             const bnorm_gradient_sums *total);
 

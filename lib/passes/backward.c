@@ -21,8 +21,7 @@ static void finish(const bn_work *w, size_t column, size_t columns, double *sum_
 
 static void load_sums(const bn_work *w, size_t column, size_t columns, double *sum_dy, double *sum_dy_d)
 {
-    memcpy(sum_dy, w->node + column, columns * sizeof *sum_dy);
-    memcpy(sum_dy_d, w->node + w->plan.columns + column, columns * sizeof *sum_dy_d);
+    w->load_sums(w->sums, column, columns, sum_dy, sum_dy_d);
 }
 
 static void gradient_coefficients(const bn_work *w, size_t column, size_t columns, const double *sum_dy,

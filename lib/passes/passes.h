@@ -18,7 +18,11 @@ typedef struct bn_work {
     size_t param;  /* bytes of a parameter */
     double *nodes; /* of chunks: [chunks][2][columns]; tables among them, or after the first */
     size_t total;  /* M of the whole batch, of which the arrays may be a part */
-    double *node;  /* [2][columns]: where the node of a part goes; for an input gradient the whole batch's sums */
+    double *node;  /* [2][columns]: where the node of a part goes */
+
+    /* For an input gradient: the whole batch's sums, and what puts those of some columns into sum_dy and sum_dy_d. */
+    const void *sums;
+    void (*load_sums)(const void *sums, size_t column, size_t columns, double *sum_dy, double *sum_dy_d);
 } bn_work;
 
 /* Where a tile begins in x, y, dx or dy. */

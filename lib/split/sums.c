@@ -137,19 +137,13 @@ bnorm_status bn_sums_merge(bn_sums *s, const bn_sums *next)
     return status;
 }
 
-/* Features from `column` on. Returns how many at once. */
-static size_t fold_some(const bn_sums *s, size_t column, double *a, double *b)
+void bn_sums_fold(const void *sums, size_t column, size_t columns, double *a, double *b)
 {
-    const size_t features = s->desc.features, columns = least(BN_FOLD_MOST, features - column);
-    bn_forest_fold(&s->forest, features, column, columns, s->merge, a, b);
-    return columns;
-}
-
-void bn_sums_fold(const bn_sums *s, double *a, double *b)
-{
-    const bn_fpenv before = bn_fpenv_enter();
-    for (size_t column = 0; column < s->desc.features;) column += fold_some(s, column, a + column, b + column);
-    bn_fpenv_leave(before);
+    const bn_sums *const s = sums;
+    for (size_t c = 0, some; c < columns; c += some) {
+        some = least(BN_FOLD_MOST, columns - c);
+        bn_forest_fold(&s->forest, s->desc.features, column + c, some, s->merge, a + c, b + c);
+    }
 }
 
 void bn_sums_use(const bn_sums *s, bn_use_of_sums *use, const bnorm_buffers *to)
@@ -157,7 +151,8 @@ void bn_sums_use(const bn_sums *s, bn_use_of_sums *use, const bnorm_buffers *to)
     const bn_fpenv before = bn_fpenv_enter();
     for (size_t column = 0, columns; column < s->desc.features; column += columns) {
         double a[BN_FOLD_MOST], b[BN_FOLD_MOST];
-        columns = fold_some(s, column, a, b);
+        columns = least(BN_FOLD_MOST, s->desc.features - column);
+        bn_sums_fold(s, column, columns, a, b);
         use(s, column, columns, a, b, to);
     }
     bn_fpenv_leave(before);

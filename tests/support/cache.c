@@ -41,6 +41,6 @@ static bn_schedule schedule_of(const bnorm_desc *d, int threads)
 }
 
 bool streams(const bnorm_desc *d) { return schedule_of(d, 1).stream; }
-bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, 1).whole; }
+bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, 1).whole_rows; }
 size_t band_of(const bnorm_desc *d) { return schedule_of(d, 1).band; }
 bool crosses(const bnorm_desc *d) { return schedule_of(d, 2).order == BN_CROSSED; }
