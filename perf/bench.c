@@ -16,7 +16,21 @@
 #endif
 
 enum { MOST_THREADS = 32 };
-enum option_key { NO_LIMITS = 256, NO_TEXTBOOK, REPS, MIN_TIME, CSV, APPEND, ALL_ISA, WEAK, LLC, PEER, LAYOUT };
+enum option_key {
+    NO_LIMITS = 256,
+    NO_TEXTBOOK,
+    PROTOTYPE,
+    REPS,
+    MIN_TIME,
+    CSV,
+    APPEND,
+    ALL_ISA,
+    WEAK,
+    LLC,
+    PEER,
+    LAYOUT,
+    MACHINE
+};
 
 typedef struct options {
     bool ops[OPERATIONS], dtypes[TYPES];
@@ -24,18 +38,19 @@ typedef struct options {
     int threads[MOST_THREADS], thread_counts;
     match_options match;
     const char *csv;
-    bool append, all_isa, channels_first;
+    bool append, all_isa, channels_first, machine;
 } options;
 
 static const struct argp_option table[] = {
     {"op", 'o', "LIST", 0, "forward, inference, backward; default forward,backward", 0},
     {"shapes", 's', "LIST", 0, "ROWSxC, NxHxWxC or a suite, several with commas", 0},
     {"shape", 0, NULL, OPTION_ALIAS, NULL, 0},
-    {"suite", 'S', "LIST", 0, "matrices (the default), resnet50", 0},
+    {"suite", 'S', "LIST", 0, "matrices (the default), resnet50, midsize (x of 1 to 2 MB), prototype (its shapes)", 0},
     {"layout", LAYOUT, "NAME", 0, "of images: nhwc (the default) or nchw; they are named NxHxWxC either way", 0},
     {"dtype", 'd', "LIST", 0, "f32, f64, bf16, f16; default f32", 0},
     {"threads", 't', "LIST", 0, "thread counts; default one per processor", 0},
     {"peer", PEER, "NAME", 0, "onednn: time it too; channels first also in its own blocked layout", 0},
+    {"prototype", PROTOTYPE, NULL, 0, "time the experiment that bnorm grew from too: forward, f32, AVX-512", 0},
     {"no-limits", NO_LIMITS, NULL, 0, "leave the memory probes out", 0},
     {"no-textbook", NO_TEXTBOOK, NULL, 0, "leave the textbook loop out", 0},
     {"reps", REPS, "N", 0, "repetitions of each contest; default as many as --min-time wants, at least 11", 0},
@@ -44,6 +59,7 @@ static const struct argp_option table[] = {
     {"append", APPEND, NULL, 0, "add rows to that file, without a header", 0},
     {"all-isa", ALL_ISA, NULL, 0, "run once for each instruction set, best first; says which the machine lacks", 0},
     {"weak", WEAK, NULL, 0, "rows times the threads; speed-up compares with one thread on one share of the rows", 0},
+    {"machine", MACHINE, NULL, 0, "print the lines that every result begins with, and nothing else", 0},
     {"llc", LLC, "KB", 0, "size of the last-level cache, where the system reports it wrongly", 0},
     {0}};
 
@@ -109,6 +125,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         break;
     case NO_LIMITS: o->match.limits = false; break;
     case NO_TEXTBOOK: o->match.textbook = false; break;
+    case PROTOTYPE: o->match.prototype = true; break;
+    case MACHINE: o->machine = true; break;
     case REPS:
         o->match.repetitions = strtoul(value, NULL, 10);
         if (o->match.repetitions == 0) argp_error(state, "bad repetitions: %s", value);
@@ -267,6 +285,10 @@ int main(int argc, char **argv)
         NULL};
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     if (o.all_isa) return run_all_isa(argc, argv);
+    if (o.machine) {
+        report_machine(stdout, o.match.last_level);
+        return 0;
+    }
 
     const char *asked = getenv("BNORM_ISA");
     if (asked && *asked && strcmp(asked, bnorm_isa())) {

@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "machine.h"
+#include "prototype.h"
 #include "support/type.h"
 #include "textbook.h"
 #include "timefn.h"
@@ -55,6 +56,12 @@ typedef struct textbook_loop {
     double *scratch;
 } textbook_loop;
 
+typedef struct prototype {
+    const work *work;
+    double *scratch;
+    bool stream;
+} prototype;
+
 static void call_bnorm(void *context)
 {
     const bnorm_run *r = context;
@@ -66,6 +73,12 @@ static void call_textbook(void *context)
 {
     const textbook_loop *t = context;
     textbook_run(t->work, t->scratch);
+}
+
+static void call_prototype(void *context)
+{
+    const prototype *p = context;
+    prototype_run(p->work, p->stream, p->scratch);
 }
 
 static void call_peer(void *context)
@@ -85,9 +98,10 @@ typedef struct field {
     contest contest;
     bnorm_run ours, one_thread, ours_and_read, ours_f32;
     textbook_loop textbook;
+    prototype prototype[2]; /* with ordinary stores, and past the cache */
     peer_and_read peer[PEER_FORMS], peer_and_read[PEER_FORMS];
     probe read_output, read_peer[PEER_FORMS], probes[2 * PROBES];
-    int at_ours, at_one_thread, at_ours_and_read, at_ours_f32, at_textbook;
+    int at_ours, at_one_thread, at_ours_and_read, at_ours_f32, at_textbook, at_prototype[2];
     int at_peer[PEER_FORMS], at_peer_and_read[PEER_FORMS];
     int at_probe[PROBES], at_probe_alone[PROBES]; /* on all threads, and on one where the arrays are small */
 } field;
@@ -117,6 +131,16 @@ static bool textbook_right(const field *f)
     return textbook_agrees(&f->work, "the textbook loop", true);
 }
 
+static bool prototype_right(const field *f)
+{
+    for (int stream = 0; stream < 2; stream++) {
+        spoil(&f->work);
+        prototype_run(&f->work, stream, f->prototype[stream].scratch);
+        if (!textbook_agrees(&f->work, "the prototype", true)) return false;
+    }
+    return true;
+}
+
 static bool peer_right(const field *f, peer_form form)
 {
     spoil(&f->work);
@@ -132,6 +156,7 @@ static bool answers_right(field *f, const match_options *options)
     if (f->at_one_thread >= 0 && !options->weak && !bnorm_right(w, &f->one_thread, "bnorm on one thread")) return false;
     if (f->at_ours_f32 >= 0 && !bnorm_right(&f->work_f32, &f->ours_f32, "bnorm in f32")) return false;
     if (f->at_textbook >= 0 && !textbook_right(f)) return false;
+    if (f->at_prototype[0] >= 0 && !prototype_right(f)) return false;
     for (int form = 0; form < PEER_FORMS; form++)
         if (f->at_peer[form] >= 0 && !peer_right(f, (peer_form)form)) return false;
     return true;
@@ -163,6 +188,13 @@ static void enter_rivals(field *f, const match_options *options)
     if (options->textbook && textbook_has(w)) {
         f->textbook = (textbook_loop){w, array_create(2 * w->features * sizeof(double), 1)};
         f->at_textbook = contest_add(&f->contest, call_textbook, &f->textbook, true);
+    }
+    if (options->prototype && prototype_has(w)) {
+        double *const scratch = array_create(prototype_scratch(w) * sizeof *scratch, 1);
+        for (int stream = 0; stream < 2; stream++) {
+            f->prototype[stream] = (prototype){w, scratch, stream};
+            f->at_prototype[stream] = contest_add(&f->contest, call_prototype, &f->prototype[stream], true);
+        }
     }
     for (int form = 0; options->peer && form < PEER_FORMS; form++) {
         f->peer[form] = (peer_and_read){peer_create(w, (peer_form)form), NULL};
@@ -222,22 +254,23 @@ static spread over(const field *f, int above, int below)
     return above < 0 || below < 0 ? missing() : contest_ratios(&f->contest, above, below);
 }
 
+static int faster(const field *f, int one, int other)
+{
+    return times(f, other).median < times(f, one).median ? other : one;
+}
+
 /* The contestant of this kind, on one thread or all, that has the lower median. */
 static int fastest(const field *f, probe_kind kind)
 {
     const int team = f->at_probe[kind], alone = f->at_probe_alone[kind];
-    if (alone < 0) return team;
-    return times(f, alone).median < times(f, team).median ? alone : team;
+    return alone < 0 ? team : faster(f, team, alone);
 }
 
 static int fastest_move(const field *f)
 {
     const limit *l = f->limit;
     int best = fastest(f, l->move[0]);
-    for (int i = 1; i < l->moves; i++) {
-        const int other = fastest(f, l->move[i]);
-        if (times(f, other).median < times(f, best).median) best = other;
-    }
+    for (int i = 1; i < l->moves; i++) best = faster(f, best, fastest(f, l->move[i]));
     return best;
 }
 
@@ -301,6 +334,7 @@ static void take_results(result *r, const field *f, const match_options *options
         r->speed_up.q3 *= f->work.threads;
     }
     r->over_textbook = over(f, f->at_textbook, f->at_ours);
+    r->over_prototype = over(f, faster(f, f->at_prototype[0], f->at_prototype[1]), f->at_ours);
     r->share = options->limits ? share_of_limit(f) : missing();
     if (options->limits) name_limit(r, f);
     r->read_after = times(f, f->at_ours_and_read);
@@ -335,6 +369,7 @@ static void leave(field *f)
     contest_finish(&f->contest);
     for (int form = 0; form < PEER_FORMS; form++) peer_destroy(f->peer[form].peer);
     array_destroy(f->textbook.scratch);
+    array_destroy(f->prototype[0].scratch);
     work_destroy(&f->work);
     work_destroy(&f->work_f32);
 }
@@ -351,7 +386,8 @@ static bool stays_in_cache(const work *w, const match_options *o, bool streamed)
 verdict match_run(result *r, const match_options *options, operation op, bnorm_dtype dtype, const shape *s, int threads)
 {
     static field f; /* large for a stack */
-    f = (field){.at_one_thread = -1, .at_ours_and_read = -1, .at_ours_f32 = -1, .at_textbook = -1};
+    f = (field){
+        .at_one_thread = -1, .at_ours_and_read = -1, .at_ours_f32 = -1, .at_textbook = -1, .at_prototype = {-1, -1}};
     for (int form = 0; form < PEER_FORMS; form++) f.at_peer[form] = f.at_peer_and_read[form] = -1;
     for (int kind = 0; kind < PROBES; kind++) f.at_probe[kind] = f.at_probe_alone[kind] = -1;
 

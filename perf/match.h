@@ -8,7 +8,7 @@
 #include "work.h"
 
 typedef struct match_options {
-    bool limits, textbook, peer;
+    bool limits, textbook, prototype, peer;
     bool weak;          /* the run on one thread, which speed-up refers to, gets 1/threads of the rows */
     double seconds;     /* to spend on timing */
     size_t repetitions; /* 0: as many as fit */
@@ -31,14 +31,15 @@ typedef struct result {
     bool resident;  /* channels first, and x of one channel, with dy in a backward pass, stays in cache */
     char limit[32]; /* the names of its probes */
     size_t repetitions;
-    double interruptions; /* by other processes, per second; */
-    double others;        /* processors that these, or a hypervisor, kept busy; NAN where the system does not say */
-    spread time;          /* seconds; what follows is NAN where it was not measured */
-    double bandwidth;     /* bytes per second, counting the fewest trips over memory */
-    spread speed_up;      /* time on one thread / time */
-    spread over_textbook; /* time of the textbook loop / time */
-    spread share;         /* time of the limit / time */
-    spread read_after;    /* seconds, with reading the output afterwards */
+    double interruptions;  /* by other processes, per second; */
+    double others;         /* processors that these, or a hypervisor, kept busy; NAN where the system does not say */
+    spread time;           /* seconds; what follows is NAN where it was not measured */
+    double bandwidth;      /* bytes per second, counting the fewest trips over memory */
+    spread speed_up;       /* time on one thread / time */
+    spread over_textbook;  /* time of the textbook loop / time, */
+    spread over_prototype; /* of the prototype, with the faster stores */
+    spread share;          /* time of the limit / time */
+    spread read_after;     /* seconds, with reading the output afterwards */
     rival peers[PEER_FORMS];
     spread f32_time, over_f32; /* of 16 bits: bnorm on the same shape in f32, seconds and time / this time */
     double probes[PROBES];     /* medians, seconds */

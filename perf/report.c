@@ -28,7 +28,8 @@ static const char *layout_name(const shape *s) { return !s->image ? "nc" : s->ch
 
 void report_csv_header(FILE *f)
 {
-    fputs("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s,speed_up,textbook_ratio,arrays,limit,"
+    fputs("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s,speed_up,textbook_ratio,prototype_"
+          "ratio,arrays,limit,"
           "share,share_q1,share_q3,f32_ms,f32_ratio,read_after_ms",
           f);
     static const char *const peers[PEER_FORMS] = {"peer", "blocked"};
@@ -72,6 +73,7 @@ void report_csv(FILE *f, const result *r)
     number(f, r->bandwidth * 1e-9);
     number(f, r->speed_up.median);
     number(f, r->over_textbook.median);
+    number(f, r->over_prototype.median);
     fprintf(f, ",%s,%s", r->streamed ? "memory" : "cache", r->limit);
     number(f, r->share.median);
     number(f, r->share.q1);
@@ -147,6 +149,15 @@ typedef struct column {
 static double share(const result *r) { return r->share.median; }
 static double share_in_memory(const result *r) { return r->streamed ? r->share.median : NAN; }
 static double speed_up(const result *r) { return r->threads > 1 ? r->speed_up.median : NAN; }
+static double over_prototype(const result *r) { return r->over_prototype.median; }
+
+/* Of arrays of 1 to 2 MB, in a thousand or a power of two. */
+static double speed_up_midsize(const result *r)
+{
+    const size_t bytes = shape_elements(&r->shape) * type_size(r->dtype);
+    return bytes >= 1000000 && bytes <= 2 << 20 ? speed_up(r) : NAN;
+}
+
 static double over_textbook(const result *r) { return r->over_textbook.median; }
 static double over_peer(const result *r) { return r->peers[PEER_PLAIN].over.median; }
 static double over_peer_read_after(const result *r) { return r->peers[PEER_PLAIN].over_read_after.median; }
@@ -160,6 +171,8 @@ static const column columns[] = {{"share of the limit", share},
                                  {"the same, beyond the cache", share_in_memory},
                                  {"the same, channels in cache", share_resident},
                                  {"over one thread", speed_up},
+                                 {"the same, x of 1 to 2 MB", speed_up_midsize},
+                                 {"over the prototype", over_prototype},
                                  {"over itself in f32", over_f32},
                                  {"the same, beyond the cache", over_f32_in_memory},
                                  {"over the textbook loop", over_textbook},

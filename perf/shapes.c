@@ -34,7 +34,8 @@ static bool parse(const char *text, shape *s)
 }
 
 /* From small work, where a call's overhead counts, to arrays beyond any cache; powers of two and not; narrow and wide.
- * ResNet-50 at batch 50: the sizes of the activations that its batch norms see. */
+ * ResNet-50 at batch 50: the sizes of the activations that its batch norms see. Midsize: x of 1 to 2 MB, narrow to
+ * wide, which just pays for a second thread. */
 static bool add_suite(shape_list *list, const char *name)
 {
     if (!strcmp(name, "matrices"))
@@ -43,6 +44,9 @@ static bool add_suite(shape_list *list, const char *name)
     if (!strcmp(name, "resnet50"))
         return shapes_add(list, "50x112x112x64,50x56x56x256,50x56x56x64,50x28x28x512,50x28x28x128,50x14x14x1024,"
                                 "50x14x14x256,50x7x7x2048,50x7x7x512");
+    if (!strcmp(name, "midsize"))
+        return shapes_add(list, "65536x4,16384x20,4096x64,4096x100,1000x400,512x1000,256x1024,100x3000,32x16384");
+    if (!strcmp(name, "prototype")) return shapes_add(list, "256x1024,4096x512,1024x4096,8192x4096,65536x64,262144x64");
     return false;
 }
 
