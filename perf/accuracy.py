@@ -13,9 +13,8 @@ import math
 import os
 import subprocess
 import sys
-import time
 
-from peers import EPS, Library, Desc, Buffers, commit, cpu_name
+from peers import EPS, Library, Desc, Buffers, machine
 
 try:
     import numpy as np
@@ -115,7 +114,7 @@ def main():
     parser.add_argument("build", help="a build folder of bnorm")
     build = parser.parse_args().build
 
-    print(f"# cpu: {cpu_name()}\n# bnorm: commit {commit()}\n# date: {time.strftime('%Y-%m-%d', time.gmtime())}\n"
+    print(f"{machine(build)}\n"
           f"# error of y in 2^-24 of y, worst where |y| >= 0.01: {ROWS} x {FEATURES} float32; constant: largest |y|")
     found = contestants(build)
     print("mean_over_std," + ",".join(one.name for one in found))

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Pictures of results: for each operation, time against peers and share of the machine's limit, as SVG.
+# Pictures of results, as SVG: for each operation time against peers, share of the machine's limit, and, of 16 bits,
+# time against f32.
 set -eu
 
 usage() {
@@ -36,7 +37,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cpu=$(sed -n 's/^# cpu: //p' "$1" | head -n 1 | tr -d "'\"")
 
-# op peer shape threads isa median ratio share q1 q3 arrays, one line a row; "-" for what is empty. The rival's blocked
+# op peer shape threads isa median ratio share q1 q3 arrays f32_ratio, one line a row; "-" for what is empty. The rival's blocked
 # layout is one more peer, in a line of its own without a share.
 for file; do
     grep -v '^#' "$file" | awk -F, -v dtype="$dtype" -v layout="$layout" '
@@ -44,14 +45,16 @@ for file; do
         NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
         $at["dtype"] == dtype && ($at["layout"] == "nchw") == (layout == "nchw") {
             print cell("op"), cell("peer"), cell("shape"), cell("threads"), cell("isa"), cell("median_ms"),
-                cell("peer_ratio"), cell("share"), cell("share_q1"), cell("share_q3"), cell("arrays")
+                cell("peer_ratio"), cell("share"), cell("share_q1"), cell("share_q3"), cell("arrays"),
+                cell("f32_ratio")
             if (cell("blocked_ratio") != "-")
                 print cell("op"), cell("blocked"), cell("shape"), cell("threads"), cell("isa"), cell("median_ms"),
-                    cell("blocked_ratio"), "- - - -" }'
+                    cell("blocked_ratio"), "- - - - -" }'
 done >"$work/rows"
 [ -s "$work/rows" ] || { echo "charts.sh: no rows of $dtype, $layout" >&2; exit 1; }
 prefix=
 [ "$layout" = nchw ] && prefix=nchw-
+[ "$dtype" = f32 ] || prefix=$prefix$dtype-
 threads=$(awk '$4 > most { most = $4 } END { print most }' "$work/rows")
 isa=$(awk -v t="$threads" '$4 == t { print $5; exit }' "$work/rows")
 awk -v t="$threads" -v isa="$isa" '$4 == t && $5 == isa' "$work/rows" >"$work/chosen"
@@ -64,8 +67,10 @@ begin() {
     echo 'set bmargin 9; set grid y; set key top left noenhanced; set xtics rotate by 40 right noenhanced'
 }
 
+drawn=
 draw() {
     gnuplot "$work/plot"
+    drawn=yes
     mv "$work/picture.svg" "$1"
     echo "Picture: $1"
 }
@@ -114,4 +119,17 @@ for op in forward inference backward; do
         } >"$work/plot"
         draw "$out/share-$prefix$op.svg"
     fi
+
+    # Of 16 bits: the same work in f32.
+    awk -v op="$op" '$1 == op && $12 != "-" { printf "%d \"%s (%.3g ms, %s)\" %s\n", ++n, $3, $6, $11, $12 }' "$work/chosen" >"$work/f32"
+    if [ -s "$work/f32" ]; then
+        {
+            begin "$op: time of the same work in f32 against $dtype's (in brackets)"
+            echo 'set yrange [0:2.2]; set ylabel "times as long as in 16 bits"; set style fill solid 0.6; set boxwidth 0.6; unset key'
+            echo 'set arrow from graph 0, first 1 to graph 1, first 1 nohead dashtype 2'
+            echo "plot '$work/f32' using 1:3:xtic(2) with boxes"
+        } >"$work/plot"
+        draw "$out/over-f32-$prefix$op.svg"
+    fi
 done
+[ "$drawn" ] || { echo "charts.sh: nothing in these rows to draw" >&2; exit 1; }

@@ -43,9 +43,10 @@ while [ "$round" -le "$rounds" ]; do
     round=$((round + 1))
 done
 
-echo "A: $a, $(sed -n 's/^# bnorm: //p' "$work/a1.csv"); $(sed -n 's/^# compiler: //p' "$work/a1.csv")"
-echo "B: $b, $(sed -n 's/^# bnorm: //p' "$work/b1.csv"); $(sed -n 's/^# compiler: //p' "$work/b1.csv")"
-sed -n 's/^# cpu: //p' "$work/a1.csv"
+said() { sed -n "s/^# $1: //p" "$work/$2.csv"; }
+echo "A: $a, $(said bnorm a1); $(said compiler a1), $(said flags a1)"
+echo "B: $b, $(said bnorm b1); $(said compiler b1), $(said flags b1)"
+said cpu a1
 for who in a b; do
     round=1
     while [ "$round" -le "$rounds" ]; do

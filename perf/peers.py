@@ -277,20 +277,14 @@ def print_summary(rows):
               f"worst {float(worst['peer_ratio']):.2f} at {worst['shape']}{rest}", file=sys.stderr)
 
 
-def cpu_name():
+def machine(build):
+    """What every result begins with: the lines of that build folder's bnorm-bench, but for its own peer."""
+    bench = os.path.join(build, "perf", "bnorm-bench")
     try:
-        with open("/proc/cpuinfo") as f:
-            return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown")
-    except OSError:
-        return "unknown"
-
-
-def commit():
-    try:
-        return subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True,
-                              cwd=os.path.dirname(os.path.abspath(__file__)), check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        lines = subprocess.run([bench, "--machine"], capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"# machine, compiler and commit are unknown: {error}"
+    return "\n".join(line for line in lines if not line.startswith("# peer"))
 
 
 def ops(text):
@@ -332,10 +326,9 @@ def main():
     except OSError as error:
         sys.exit(f"peers.py: {error}")
 
-    print(f"# cpu: {cpu_name()}, {os.cpu_count()} logical processors\n# bnorm: {library.version}, commit {commit()}, "
-          f"isa {library.isa}\n# peers: NumPy {np.__version__}, PyTorch {torch.__version__ if torch else 'none'}; their "
-          f"times include allocating the output\n# python: {platform.python_version()}\n"
-          f"# date: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}\n{','.join(COLUMNS)}", flush=True)
+    print(machine(os.path.dirname(os.path.dirname(os.path.abspath(options.library)))))
+    print(f"# peers: NumPy {np.__version__}, PyTorch {torch.__version__ if torch else 'none'}; their times include "
+          f"allocating the output\n# python: {platform.python_version()}\n{','.join(COLUMNS)}", flush=True)
     rows, failures = [], 0
     for op in options.op:
         for text, (n, *middle, c) in options.shapes.items():
