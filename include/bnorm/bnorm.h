@@ -32,9 +32,10 @@
  * differ. A NaN or Inf stays in its feature. Elements of 16 bits are computed in float and rounded once, to nearest
  * even.
  *
- * Errors are bounded, however many values there are, for values of 1e-30 to 1e30 in size (double: 2^-500 to 2^500) and
- * means of up to 1e6 standard deviations; tests/README.md has the bounds. No status says that values are beyond: their
- * squares overflow or vanish, as those of the formulas do.
+ * Errors are bounded, however many values there are, for values of 1e-30 to 1e30 in size (double: 2^-500 to 2^500, and
+ * below 2^512 / sqrt(M), that the sum of their squares is a number) and means of up to 1e6 standard deviations;
+ * tests/README.md has the bounds. No status says that values are beyond: their squares overflow or vanish, as those of
+ * the formulas do.
  *
  * Built in this version: all dtypes, both layouts, BNORM_IDENTITY. The other activations, residual and dresidual are
  * declared, and answer BNORM_UNSUPPORTED.
@@ -233,8 +234,8 @@ typedef enum bnorm_status {
  *         running_var[c]  = (1 - r) * running_var[c]  + r * (M / (M - 1)) * var[c]
  *
  * r = 0 leaves the running statistics alone to the bit, r = 1 replaces them. A constant feature yields exactly beta
- * (0 may come for -0, and with a gamma that is not finite NaN). y may be x. Trips over memory: read x, write y, and
- * read x again where it did not stay in the cache. */
+ * (0 may come for -0, and with a gamma whose product with invstd is not finite NaN). y may be x. Trips over memory:
+ * read x, write y, and read x again where it did not stay in the cache. */
 BNORM_API bnorm_status bnorm_forward_training(const bnorm_desc *desc, const bnorm_buffers *buffers);
 
 /* Forward inference, from the running statistics, which it only reads:

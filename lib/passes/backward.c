@@ -29,9 +29,10 @@ static void gradient_coefficients(const bn_work *w, size_t column, size_t column
 {
     const bnorm_buffers *const b = w->buffers;
     const bnorm_desc *const d = &w->desc;
-    const size_t dense = w->plan.columns * w->plan.run;
+    const size_t row = w->plan.columns * w->plan.run;
+    const bool dense = d->x_stride == row && d->dy_stride == row && d->dx_stride == row;
 
-    bn_describe_tile(w, columns, 2, d->x_stride == dense && d->dy_stride == dense && d->dx_stride == dense, c);
+    bn_describe_tile(w, columns, 2, dense, c);
     c->mean = b->mean + column;
     c->invstd = b->invstd + column;
     c->gamma = bn_from_column(b->gamma, column, w->param);

@@ -41,9 +41,10 @@ static void normalise_coefficients(const bn_work *w, size_t column, size_t colum
                                    const double *invstd, bn_coefficients *c)
 {
     const bnorm_buffers *const b = w->buffers;
-    const size_t dense = w->plan.columns * w->plan.run;
+    const size_t row = w->plan.columns * w->plan.run;
+    const bool dense = w->desc.x_stride == row && w->desc.y_stride == row;
 
-    bn_describe_tile(w, columns, 1, w->desc.x_stride == dense && w->desc.y_stride == dense, c);
+    bn_describe_tile(w, columns, 1, dense, c);
     c->mean = mean;
     c->invstd = invstd;
     c->gamma = bn_from_column(b->gamma, column, w->param);
