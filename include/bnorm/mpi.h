@@ -16,7 +16,7 @@
  * communicator. Each is two exchanges of ceil(log2 P) rounds, a message sent and one received in each. In the first,
  * ranks tell each other their status, a hash of the description, and their rows, counted in blocks: 48 bytes a
  * message. The second is nothing but nodes of the tree, of 8 + 16 C bytes each, at most 24 C: those that a rank holds
- * of the ranks it has heard of, about 2 log2(blocks), see section 8 there.
+ * of the ranks it has heard of, about 2 log2(blocks), see section 8 of bnorm.h.
  *
  * Errors: what is wrong with one rank's arguments is returned by all, and nothing has been written on any: the first
  * status of section 5 among all ranks, BNORM_MISMATCH where descriptions differ in more than batch, strides and
