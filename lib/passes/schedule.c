@@ -15,12 +15,14 @@ enum {
     FEATURE_VALUES = 32,      /* values that take as long as what is done once a feature, 3 to 8 ns: with them 8 x 3000
                                  has two threads, which take 0.6 to 0.7 of the time of one (the same) */
     FEW_ROWS = 4,             /* not worth a factor a value, see bn_factor_a_value */
+    ARRAYS_MOST = 3,          /* of the size of x that a call reads and writes */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
     LAST_CACHE = 32 << 20,    /* bytes of the largest last cache that a few cores share */
     IN_MEMORY = 144 << 20     /* bytes that come from memory, whatever is said of the last cache: see is_in_memory */
 };
 
-_Static_assert(3 * BN_WORTH <= 2 * THREAD_VALUES, "there is room where three arrays are worth two threads");
+_Static_assert((int)ARRAYS_MOST *(int)BN_WORTH <= 2 * (int)THREAD_VALUES,
+               "there is room where three arrays are worth two threads");
 
 /* Bytes of a value as it is computed with. */
 static size_t computed_bytes(size_t value) { return value < sizeof(float) ? sizeof(float) : value; }
@@ -58,10 +60,18 @@ static size_t room_to_cross(const bn_plan *p)
     return 2 * sizeof(double) * p->columns + LINE + divide_up(p->columns, bn_strip_values(p->value)) * BN_SET_BYTES;
 }
 
+/* Where threads cross, a feature costs time instead of sharing it out: its factors go from one thread's cache to the
+ * other's, as half of x does. Below, 24 to 50 rows of 1000 to 1536 features, two threads took 1.05 to 1.2 times as long
+ * as one; just above they take 0.8 to 1.0 of the time (Xeon of family 6, model 207). */
+static bool worth_crossing(const bn_plan *p, size_t arrays)
+{
+    return p->values * arrays * p->columns >= 2 * THREAD_VALUES + FEATURE_VALUES * p->columns;
+}
+
 /* Whether a matrix of so many rows or fewer may be crossed. */
 static bool fewer_may_cross(const bn_plan *p)
 {
-    return p->run == 1 && p->lanes == 1 && p->columns * p->value < RESIDENT_ROW && p->values * p->columns >= BN_WORTH &&
+    return p->run == 1 && p->lanes == 1 && p->columns * p->value < RESIDENT_ROW && worth_crossing(p, ARRAYS_MOST) &&
            room_to_cross(p) <= bn_plan_room(p);
 }
 
@@ -204,20 +214,12 @@ static bool pieces_stay(const bn_plan *p, size_t reads)
     return (row & (row - 1)) != 0 || p->rows * row * reads <= 2 * bn_core_cache();
 }
 
-/* Where threads cross, a feature costs time instead of sharing it out: its factors go from one thread's cache to the
- * other's, as half of x does. Below, 24 to 50 rows of 1000 to 1536 features, two threads took 1.05 to 1.2 times as long
- * as one; just above they take 0.8 to 1.0 of the time (Xeon of family 6, model 207). */
-static bool worth_crossing(const bn_plan *p, bn_trips trips)
-{
-    const size_t values = p->values * (trips.reads + trips.elements);
-    return values * p->columns >= 2 * THREAD_VALUES + FEATURE_VALUES * p->columns;
-}
-
 static bool is_crossed(const bn_plan *p, bn_trips trips, size_t threads)
 {
     const bool in_pages = p->chunks <= 1 && p->columns * p->value / BN_STRIP_BYTES >= threads;
-    return threads > 1 && both(trips) && trips.room && may_cross(p) && worth_crossing(p, trips) &&
-           !even_in_chunks(p, threads) && !in_pages && pieces_stay(p, trips.reads);
+    return threads > 1 && both(trips) && trips.room && may_cross(p) &&
+           worth_crossing(p, trips.reads + trips.elements) && !even_in_chunks(p, threads) && !in_pages &&
+           pieces_stay(p, trips.reads);
 }
 
 /* Without sums blocks do not matter, and the last may be shorter: of 50 images of 14 x 14, seven of them, one of two
