@@ -302,17 +302,32 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 /* Factors of 4 bytes of values of 2, and not in halves: tables are read at twice the pace of the output. */
 enum { TABLES_RUN_AHEAD = sizeof(real) > BN_HALVES * sizeof(stored) };
 
-/* Whether several rows are passed over together. They share what is loaded of the tables, and are read and written in
- * several pages at once. Rows whose tables do not stay in the first cache gain by it: inference 1.02 to 1.4 times as
- * fast past the last cache, 0.97 to 1.35 in it. Of others those whose tables run ahead: every other 2 KB of the output
- * are written just before these are read at the same place of a page, see make_own in walk.c, and with fewer loads
- * inference is 1.02 to 1.22 times as fast. Not backward, nor with AVX2, which has not the registers, nor where a line
- * of the output begins within one of the input, for then no line is read ahead (Xeon of family 6, model 106). */
-BN_INLINE bool is_together(const bn_coefficients *c, elements a, int how)
+/* Whether there are registers for lines of several rows and their factors. */
+BN_INLINE bool has_registers(bool gradient)
+{
+    return BN_VECTOR_BYTES == 64 || (BN_VECTOR_BYTES == 32 && sizeof(stored) > 2 && !gradient);
+}
+
+/* Whether several rows are passed over together. They share what is loaded of the tables, are read and written in
+ * several pages at once, and their lines are written as a whole wherever they begin. As many times as fast:
+ *
+ *     rows whose tables do not stay in the first cache   inference 1.02 to 1.4 past the last cache, 0.97 to 1.35 in it
+ *     others past the cache, but not backward (0.96)     1.0 to 1.1, bfloat16 1.2, f64 with AVX2 1.27
+ *     in cache, where rows begin at several places of    inference 1.05 to 1.25, backward 1.04 to 1.1
+ *     a line
+ *
+ * (the first on a Xeon of family 6, model 106, the others on model 207). Not instead of reading by pages, but where
+ * tables run ahead: every other 2 KB of the output are written just before these are read at the same place of a page,
+ * see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22 times as fast (model 106). Nor where a line of
+ * the output begins within one of the input, for then no line is read ahead. */
+BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, int how)
 {
     const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE;
-    const bool ahead = TABLES_RUN_AHEAD && BN_VECTOR_BYTES == 64 && how == STREAM && !a.gradient && alike;
-    return ahead || (has_any_pitch(how) && exceeds_strip(c));
+
+    if (has_any_pitch(how) && exceeds_strip(c)) return true;
+    if (!alike || !has_registers(a.gradient)) return false;
+    if (how == STREAM) return !a.gradient && (TABLES_RUN_AHEAD || !c->pages);
+    return c->repeat * s.out * sizeof(stored) % LINE != 0 && !(a.gradient && c->far);
 }
 
 /* Values of a tile after so many of its rows. */
@@ -367,7 +382,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool shared = in_lines(how) && c->shares_lines;
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
-    size_t r = is_together(c, a, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
+    size_t r = is_together(c, a, s, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
 
     for (; r < rows; r += shared ? rows : step) {
         const elements here = moved_to(a, s, r, 0);
