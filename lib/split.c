@@ -230,6 +230,11 @@ bnorm_status bnorm_normalise(const bnorm_desc *desc, const bnorm_buffers *b)
     return BNORM_OK;
 }
 
+static void load_sums(const bn_work *w, size_t column, size_t columns, double *sum_dy, double *sum_dy_d)
+{
+    bn_sums_fold(w->sums, column, columns, sum_dy, sum_dy_d);
+}
+
 bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b, const bnorm_gradient_sums *total)
 {
     bn_work w;
@@ -241,10 +246,9 @@ bnorm_status bnorm_input_gradient(const bnorm_desc *desc, const bnorm_buffers *b
     const bn_sums *const s = &total->s;
     w.total = s->forest.values;
     w.sums = s;
-    w.load_sums = bn_sums_fold;
     if (written_shares(&w, true)) return BNORM_OVERLAP;
     if (!empty && b->y == b->x) return BNORM_X_OVERWRITTEN;
     if (!bn_same_shape(desc, &s->desc) || w.plan.values > w.total) return BNORM_MISMATCH;
-    if (!empty) bn_pass_input_gradient(&w);
+    if (!empty) bn_pass_input_gradient(&w, load_sums);
     return BNORM_OK;
 }

@@ -114,7 +114,7 @@ def main():
     parser.add_argument("build", help="a build folder of bnorm")
     build = parser.parse_args().build
 
-    print(f"{machine(build)}\n"
+    print(f"{machine(build, Library(os.path.join(build, 'lib', 'libbnorm.so')))}\n"
           f"# error of y in 2^-24 of y, worst where |y| >= 0.01: {ROWS} x {FEATURES} float32; constant: largest |y|")
     found = contestants(build)
     print("mean_over_std," + ",".join(one.name for one in found))

@@ -125,7 +125,7 @@ for op in forward inference backward; do
     if [ -s "$work/f32" ]; then
         {
             begin "$op: time of the same work in f32 against $dtype's (in brackets)"
-            echo 'set yrange [0:2.2]; set ylabel "times as long as in 16 bits"; set style fill solid 0.6; set boxwidth 0.6; unset key'
+            echo 'set yrange [0:*]; set ylabel "times as long as in 16 bits"; set style fill solid 0.6; set boxwidth 0.6; unset key'
             echo 'set arrow from graph 0, first 1 to graph 1, first 1 nohead dashtype 2'
             echo "plot '$work/f32' using 1:3:xtic(2) with boxes"
         } >"$work/plot"

@@ -277,13 +277,14 @@ def print_summary(rows):
               f"worst {float(worst['peer_ratio']):.2f} at {worst['shape']}{rest}", file=sys.stderr)
 
 
-def machine(build):
+def machine(build, library):
     """What every result begins with: the lines of that build folder's bnorm-bench, but for its own peer."""
     bench = os.path.join(build, "perf", "bnorm-bench")
     try:
         lines = subprocess.run([bench, "--machine"], capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError) as error:
-        return f"# machine, compiler and commit are unknown: {error}"
+        return (f"# machine, compiler and commit are unknown: {error}\n# bnorm: {library.version}, isa {library.isa}\n"
+                f"# date: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}")
     return "\n".join(line for line in lines if not line.startswith("# peer"))
 
 
@@ -326,7 +327,7 @@ def main():
     except OSError as error:
         sys.exit(f"peers.py: {error}")
 
-    print(machine(os.path.dirname(os.path.dirname(os.path.abspath(options.library)))))
+    print(machine(os.path.dirname(os.path.dirname(os.path.abspath(options.library))), library))
     print(f"# peers: NumPy {np.__version__}, PyTorch {torch.__version__ if torch else 'none'}; their times include "
           f"allocating the output\n# python: {platform.python_version()}\n{','.join(COLUMNS)}", flush=True)
     rows, failures = [], 0

@@ -28,9 +28,8 @@ static const char *layout_name(const shape *s) { return !s->image ? "nc" : s->ch
 
 void report_csv_header(FILE *f)
 {
-    fputs("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s,speed_up,textbook_ratio,prototype_"
-          "ratio,arrays,limit,"
-          "share,share_q1,share_q3,f32_ms,f32_ratio,read_after_ms",
+    fputs("op,layout,dtype,shape,threads,isa,median_ms,best_ms,q1_ms,q3_ms,gb_s,speed_up,textbook_ratio,"
+          "prototype_ratio,arrays,limit,share,share_q1,share_q3,f32_ms,f32_ratio,read_after_ms",
           f);
     static const char *const peers[PEER_FORMS] = {"peer", "blocked"};
     for (int form = 0; form < PEER_FORMS; form++) {

@@ -16,7 +16,7 @@ BN_INLINE vr computed(bool gradient, factors f, vr x, vr dy)
 }
 
 /* How a group is stored: a part of it; whole; whole, in the output's cache lines; in those of rows that exceed a strip;
- * in those past the cache. In this order, for what is asked of it: */
+ * in those past the cache. The order counts: in_lines and has_any_pitch compare. */
 enum { PART, WHOLE, LINES, ROWS, STREAM };
 
 /* Whether that is in the output's cache lines, and by tables of any pitch, see tables_from. */
@@ -320,14 +320,14 @@ BN_INLINE bool has_registers(bool gradient)
  * tables run ahead: every other 2 KB of the output are written just before these are read at the same place of a page,
  * see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22 times as fast (model 106). Nor where a line of
  * the output begins within one of the input, for then no line is read ahead. */
-BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, int how)
+BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, bool pages, int how)
 {
     const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE;
 
     if (has_any_pitch(how) && exceeds_strip(c)) return true;
     if (!alike || !has_registers(a.gradient)) return false;
-    if (how == STREAM) return !a.gradient && (TABLES_RUN_AHEAD || !c->pages);
-    return c->repeat * s.out * sizeof(stored) % LINE != 0 && !(a.gradient && c->far);
+    if (how == STREAM) return !a.gradient && (TABLES_RUN_AHEAD || !pages);
+    return !c->far && c->repeat * s.out * sizeof(stored) % LINE != 0;
 }
 
 /* Values of a tile after so many of its rows. */
@@ -382,7 +382,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool shared = in_lines(how) && c->shares_lines;
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
-    size_t r = is_together(c, a, s, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
+    size_t r = is_together(c, a, s, l.pages, how) ? pass_together(c, a, s, rows, shared, cache, how) : 0;
 
     for (; r < rows; r += shared ? rows : step) {
         const elements here = moved_to(a, s, r, 0);

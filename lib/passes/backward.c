@@ -19,11 +19,6 @@ static void finish(const bn_work *w, size_t column, size_t columns, double *sum_
                                     bn_from_column(b->dbeta, column, w->param));
 }
 
-static void load_sums(const bn_work *w, size_t column, size_t columns, double *sum_dy, double *sum_dy_d)
-{
-    w->load_sums(w->sums, column, columns, sum_dy, sum_dy_d);
-}
-
 static void gradient_coefficients(const bn_work *w, size_t column, size_t columns, const double *sum_dy,
                                   const double *sum_dy_d, bn_coefficients *c)
 {
@@ -71,9 +66,9 @@ void bn_pass_gradient_sums(const bn_work *w)
     bn_walk(w, &sums);
 }
 
-void bn_pass_input_gradient(const bn_work *w)
+void bn_pass_input_gradient(const bn_work *w, bn_finish *load)
 {
-    const bn_operation gradient = {.finish = load_sums,
+    const bn_operation gradient = {.finish = load,
                                    .coefficients = gradient_coefficients,
                                    .make_factors = w->kernels->input_gradient_factors,
                                    .elements = input_gradient,

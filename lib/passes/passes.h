@@ -20,9 +20,7 @@ typedef struct bn_work {
     size_t total;  /* M of the whole batch, of which the arrays may be a part */
     double *node;  /* [2][columns]: where the node of a part goes */
 
-    /* For an input gradient: the whole batch's sums, and what puts those of some columns into sum_dy and sum_dy_d. */
-    const void *sums;
-    void (*load_sums)(const void *sums, size_t column, size_t columns, double *sum_dy, double *sum_dy_d);
+    const struct bn_sums *sums; /* for an input gradient: the whole batch's, for its `load` */
 } bn_work;
 
 /* Where a tile begins in x, y, dx or dy. */
@@ -38,8 +36,7 @@ static inline void *bn_from_column(const void *parameters, size_t column, size_t
  * and repeat. dense: in all its arrays rows follow each other; it reads `reads` of them. Rows of a dense matrix that is
  * all in the strip are taken side by side, as many as make whole cache lines and as a table has room for; with two
  * arrays to read, as half of it has: 50 x 28 x 28 x 128 in bfloat16 is 1.04 times as fast so, while inference
- * gains 1.02 to 1.05 with all of it (Xeon of family 6, model 106).
- */
+ * gains 1.02 to 1.05 with all of it (Xeon of family 6, model 106). */
 void bn_describe_tile(const bn_work *work, size_t columns, size_t reads, bool dense, bn_coefficients *c);
 
 /* Writes the results that are one a column; a and b are the node of the whole batch and may be changed. Where there is
@@ -75,7 +72,7 @@ void bn_pass_backward(const bn_work *work);
 void bn_pass_moments(const bn_work *work);
 void bn_pass_gradient_sums(const bn_work *work);
 void bn_pass_normalise(const bn_work *work);
-void bn_pass_input_gradient(const bn_work *work);
+void bn_pass_input_gradient(const bn_work *work, bn_finish *load); /* load makes the node, of the whole batch */
 
 /* finish: keeps the node of some columns in work->node. */
 bn_finish bn_keep_node;

@@ -137,9 +137,8 @@ bnorm_status bn_sums_merge(bn_sums *s, const bn_sums *next)
     return status;
 }
 
-void bn_sums_fold(const void *sums, size_t column, size_t columns, double *a, double *b)
+void bn_sums_fold(const bn_sums *s, size_t column, size_t columns, double *a, double *b)
 {
-    const bn_sums *const s = sums;
     for (size_t c = 0, some; c < columns; c += some) {
         some = least(BN_FOLD_MOST, columns - c);
         bn_forest_fold(&s->forest, s->desc.features, column + c, some, s->merge, a + c, b + c);
