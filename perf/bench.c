@@ -50,7 +50,8 @@ static const struct argp_option table[] = {
     {"dtype", 'd', "LIST", 0, "f32, f64, bf16, f16; default f32", 0},
     {"threads", 't', "LIST", 0, "thread counts; default one per processor", 0},
     {"peer", PEER, "NAME", 0, "onednn: time it too; channels first also in its own blocked layout", 0},
-    {"prototype", PROTOTYPE, NULL, 0, "time the experiment that bnorm grew from too: forward, f32, AVX-512", 0},
+    {"prototype", PROTOTYPE, NULL, 0,
+     "time the experiment that bnorm grew from too (forward, f32, AVX-512): under the table", 0},
     {"no-limits", NO_LIMITS, NULL, 0, "leave the memory probes out", 0},
     {"no-textbook", NO_TEXTBOOK, NULL, 0, "leave the textbook loop out", 0},
     {"reps", REPS, "N", 0, "repetitions of each contest; default as many as --min-time wants, at least 11", 0},
@@ -285,15 +286,19 @@ int main(int argc, char **argv)
         NULL};
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     if (o.all_isa) return run_all_isa(argc, argv);
-    if (o.machine) {
-        report_machine(stdout, o.match.last_level);
-        return 0;
-    }
 
     const char *asked = getenv("BNORM_ISA");
     if (asked && *asked && strcmp(asked, bnorm_isa())) {
+        if (strcmp(bnorm_isa(), "unknown") == 0) {
+            fprintf(stderr, "bnorm-bench: BNORM_ISA=%s names no instruction set: avx512, avx2, neon, generic\n", asked);
+            return 1;
+        }
         printf("this machine, or this build, has no %s: it would run %s\n", asked, bnorm_isa());
         return 77;
+    }
+    if (o.machine) {
+        report_machine(stdout, o.match.last_level);
+        return 0;
     }
     if (!o.shapes.count) shapes_add(&o.shapes, "matrices");
     for (size_t i = 0; i < o.shapes.count; i++)

@@ -18,6 +18,9 @@ dtype=f32
 layout=nhwc
 while [ $# -gt 0 ]; do
     case $1 in
+    -[odl]) [ $# -ge 2 ] || { usage >&2; exit 2; } ;;
+    esac
+    case $1 in
     -o) out=$2; shift 2 ;;
     -d) dtype=$2; shift 2 ;;
     -l) layout=$2; shift 2 ;;

@@ -7,7 +7,8 @@ usage() {
     cat <<EOF
 usage: compare.sh [-n ROUNDS] A B [bnorm-bench options]
   A, B are build folders with perf/bnorm-bench, or the programs. Default: 5 rounds of
-  --suite=matrices --no-limits --no-textbook --min-time=0.2, on all cores.
+  --suite=matrices --no-limits --no-textbook --min-time=0.2, on all cores. Rows are marked ! as bnorm-bench marks them,
+  where that was so in any round.
 EOF
 }
 
@@ -52,19 +53,21 @@ for who in a b; do
     while [ "$round" -le "$rounds" ]; do
         grep -v '^#' "$work/$who$round.csv" | awk -F, -v who=$who -v round=$round '
             NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-            { print who, round, $at["op"] " " $at["dtype"] " " $at["shape"] " " $at["threads"], $at["median_ms"] }'
+            { print who, round, $at["op"] " " $at["dtype"] " " $at["shape"] " " $at["threads"] " " $at["isa"], $at["median_ms"],
+                $at["interruptions_per_s"], $at["others"] }'
         round=$((round + 1))
     done
-done | awk -v rounds="$rounds" '
+done | awk -v rounds="$rounds" -v cpus="$(said cpu a1 | sed 's/.* \([0-9]*\) logical.*/\1/')" '
     function middle(list, n,   i, j, t) {
         for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j] < list[j - 1]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
         return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
     }
-    { key = $3 " " $4 " " $5 " " $6
+    { key = $3 " " $4 " " $5 " " $6 " " $7
       if (!(key in seen)) { seen[key] = 1; keys[++count] = key }
-      time[$1, $2, key] = $7 }
+      time[$1, $2, key] = $8
+      if ($9 > 100 || $10 > cpus - $6 + 0.2) mark[key] = "  !" } # as report.c does
     END {
-        printf "%-9s %-4s %-15s %7s %11s %11s %7s  %s\n", "op", "type", "shape", "threads", "A ms", "B ms", "A / B", "[least most]"
+        printf "%-9s %-4s %-15s %7s %-7s %11s %11s %7s  %s\n", "op", "type", "shape", "threads", "isa", "A ms", "B ms", "A / B", "[least most]"
         for (k = 1; k <= count; k++) {
             key = keys[k]; n = 0
             for (r = 1; r <= rounds; r++) if ((("a", r, key) in time) && (("b", r, key) in time)) {
@@ -73,9 +76,10 @@ done | awk -v rounds="$rounds" '
             if (!n) continue
             ratio = middle(q, n)
             split(key, part, " ")
-            printf "%-9s %-4s %-15s %7d %11.5f %11.5f %7.3f  [%.3f %.3f]\n", part[1], part[2], part[3], part[4], middle(x, n),
-                middle(y, n), ratio, q[1], q[n]
-            sum += log(ratio); all++
+            printf "%-9s %-4s %-15s %7d %-7s %11.5f %11.5f %7.3f  [%.3f %.3f]%s\n", part[1], part[2], part[3], part[4],
+                part[5], middle(x, n), middle(y, n), ratio, q[1], q[n], mark[key]
+            sum += log(ratio); all++; if (key in mark) marked++
         }
-        if (all) printf "geometric mean of A / B: %.3f (above 1 B is faster)\n", exp(sum / all)
+        if (all) printf "geometric mean of A / B: %.3f (above 1 B is faster)%s\n", exp(sum / all),
+            marked == all ? "; all rows are marked, so not to be trusted" : marked ? "; " marked " of " all " rows are marked" : ""
     }'

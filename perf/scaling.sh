@@ -19,6 +19,9 @@ results=
 short=
 while [ $# -gt 0 ]; do
     case $1 in
+    -[bo]) [ $# -ge 2 ] || { usage >&2; exit 2; } ;;
+    esac
+    case $1 in
     --short) short=yes ;;
     -b) build=$2; shift ;;
     -o) results=$2; shift ;;

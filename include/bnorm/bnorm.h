@@ -32,8 +32,8 @@
  * differ. A NaN or Inf stays in its feature. Elements of 16 bits are computed in float and rounded once, to nearest
  * even.
  *
- * Errors are bounded, however many values there are, for values of 1e-30 to 1e30 in size (double: 2^-500 to 2^500, and
- * below 2^512 / sqrt(M), that the sum of their squares is a number) and means of up to 1e6 standard deviations;
+ * Errors are bounded, however many values there are, for values of 1e-30 to 1e30 in size (double: 2^-500 to 2^500, but
+ * below 2^512 / sqrt(M), or the sum of M squares overflows) and means of up to 1e6 standard deviations;
  * tests/README.md has the bounds. No status says that values are beyond: their squares overflow or vanish, as those of
  * the formulas do.
  *
@@ -253,8 +253,9 @@ BNORM_API bnorm_status bnorm_forward_inference(const bnorm_desc *desc, const bno
  * dbeta and dgamma are written, not added to. dx may be dy, or the memory of y.
  *
  * Of inference, for frozen layers, there is no such call: dx = gamma * invstd * dy is bnorm_normalise with dy for x and
- * dx for y (and their strides for x_stride and y_stride), mean 0, invstd = 1 / sqrt(running_var + eps) and beta NULL;
- * dbeta and dgamma are bnorm_gradient_sums with the running mean, as double, and that invstd to finish.
+ * dx for y (and their strides for x_stride and y_stride), a mean of C zeros, invstd[c] = 1 / sqrt(running_var[c] +
+ * eps), and NULL for beta alone; dbeta and dgamma are bnorm_gradient_sums with the running mean, copied to double, and
+ * that invstd to finish.
  *
  * Trips over memory: read x and dy, write dx, and read x and dy again where they did not stay in the cache. */
 BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffers *buffers);
@@ -330,10 +331,10 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  *     }
  *     bnorm_gradient_sums_destroy(g);
  *
- * `entries` are of the batch: rows of a matrix, images. Where different processes have the parts, each creates its own
- * with the number of its first block (after e entries in whole blocks e / bnorm_block_rows; in one process what
- * bnorm_moments_next_block of the part before says). One merges them in order, and sends back mean and invstd forward,
- * backward the merged sums, which bnorm_input_gradient wants; or all merge (mpi.h).
+ * `entries` are of the batch: rows of a matrix, images. Where different threads or processes have the parts, each
+ * creates its own with the number of its first block (after e entries in whole blocks e / bnorm_block_rows; in one
+ * process what bnorm_moments_next_block of the part before says). One merges them in order, and sends back mean and
+ * invstd forward, backward the merged sums, which bnorm_input_gradient wants; or all merge (mpi.h).
  *
  * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
  * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
@@ -342,8 +343,8 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  * blocks, see bnorm_block_rows. Sums cover blocks [first, next) of the batch, and hold one node of the tree for each
  * aligned power of two of blocks in it: a count and two doubles a feature. Those are at most 1 + 2 log2(blocks). Where
  * an image by itself is more than is summed in one go, channels last from 65 pixels on (of 64 channels or more),
- * channels first from 3073, it is still one block, but is cut into pieces, and these are counted here. How many bytes
- * they take, serialise tells.
+ * channels first from 3073, it is still one block, but is summed in pieces, which then count as blocks in this bound.
+ * How many bytes they take, serialise tells.
  *
  * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
  * and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section
@@ -456,8 +457,13 @@ BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *byte
 
 /* Batch entries (images, not pixels) in one block, a power of two that does not depend on the batch, which may be 0: 64
  * rows of a matrix of 64 features or more, more of a narrower one. Images are fewer the larger they are, down to 1, and
- * channels first far more than channels last: of 64 channels and 7 x 7 pixels 64 and 1, of 14 x 14 8 and 1, of 56 x 56
- * 1 and 1. Sums are taken by blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts
+ * channels first, whatever the number of channels, far more than channels last:
+ *
+ *     64 channels      1 pixel   7 x 7   14 x 14   56 x 56
+ *     channels first        64      64         8         1
+ *     channels last         64       1         1         1
+ *
+ * Sums are taken by blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts
  * and ends at a multiple of this (or at the end of the batch) is a whole number of blocks. BNORM_NULL, and the errors
  * of the description. */
 BNORM_API bnorm_status bnorm_block_rows(const bnorm_desc *desc, size_t *rows);
