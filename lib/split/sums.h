@@ -45,9 +45,7 @@ typedef void bn_use_of_sums(const bn_sums *sums, size_t column, size_t columns, 
 /* For all features, a few at a time. There is a node at least. */
 void bn_sums_use(const bn_sums *sums, bn_use_of_sums *use, const bnorm_buffers *to);
 
-/* The folded sums of some features themselves; by a thread that rounds as bn_fpenv_enter says. There is a node at
- * least.
- */
+/* The folded sums of some features themselves, for a thread that rounds as bn_fpenv_enter says. There is a node. */
 void bn_sums_fold(const bn_sums *sums, size_t column, size_t columns, double *a, double *b);
 
 /* As bnorm_moments_serialise and its kin say. */
