@@ -40,8 +40,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cpu=$(sed -n 's/^# cpu: //p' "$1" | head -n 1 | tr -d "'\"")
 
-# op peer shape threads isa median ratio share q1 q3 arrays f32_ratio, one line a row; "-" for what is empty. The rival's blocked
-# layout is one more peer, in a line of its own without a share.
+# op peer shape threads isa median ratio share q1 q3 arrays f32_ratio, one line a row; "-" for what is empty. The
+# rival's blocked layout is one more peer, in a line of its own without a share.
 for file; do
     grep -v '^#' "$file" | awk -F, -v dtype="$dtype" -v layout="$layout" '
         function cell(name) { v = (name in at) ? $at[name] : ""; gsub(/ /, "_", v); return v == "" ? "-" : v }

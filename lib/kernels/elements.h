@@ -312,8 +312,8 @@ BN_INLINE bool has_registers(bool gradient)
  * several pages at once, and their lines are written as a whole wherever they begin. As many times as fast:
  *
  *     rows whose tables do not stay in the first cache   inference 1.02 to 1.4 past the last cache, 0.97 to 1.35 in it
- *     others past the cache, but not backward (0.96)     1.0 to 1.1, bfloat16 1.2, f64 with AVX2 1.27
- *     in cache, where rows begin at several places of    inference 1.05 to 1.25, backward 1.04 to 1.1
+ *     others past the cache, but not backward (0.96)     0.98 to 1.1, bfloat16 to 1.19
+ *     in cache, where rows begin at several places of    inference 1.0 to 1.28, backward 1.0 to 1.1
  *     a line
  *
  * (the first on a Xeon of family 6, model 106, the others on model 207). Not instead of reading by pages, but where

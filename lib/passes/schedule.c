@@ -21,7 +21,7 @@ enum {
     IN_MEMORY = 144 << 20     /* bytes that come from memory, whatever is said of the last cache: see is_in_memory */
 };
 
-_Static_assert((int)ARRAYS_MOST *(int)BN_WORTH <= 2 * (int)THREAD_VALUES,
+_Static_assert((int)BN_WORTH *ARRAYS_MOST <= 2 * THREAD_VALUES,
                "there is room where three arrays are worth two threads");
 
 /* Bytes of a value as it is computed with. */

@@ -285,8 +285,8 @@ static APART void elements_of_tasks(const walk *k, const band *b)
             factors_of_strip(k, column, columns, finished, &t, &c);
             prepared = strip;
         }
-        const size_t from = first_block(p, first_chunk(k, group)),
-                     to = first_block(p, first_chunk(k, group + together));
+        const size_t from = first_block(p, first_chunk(k, group));
+        const size_t to = first_block(p, first_chunk(k, group + together));
         elements_back(k, (range){from, to}, column, &c);
     }
 }
