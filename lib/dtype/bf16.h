@@ -17,7 +17,15 @@ BN_INLINE vs rounded(vf a) { return vs_of_vu(rounded_bits(a) >> 16); }
  * model 106). */
 #define BN_HALVES 2
 enum { LOWER = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, UPPER = 1 - LOWER };
-BN_INLINE void halves_of(vw words, vf *halves)
+typedef vw as_read;
+BN_INLINE as_read x_read(const uint16_t *p)
+{
+    vw words = vw_load(p);
+    bn_in_register(words);
+    return words;
+}
+BN_INLINE as_read x_read_part(const uint16_t *p, size_t n) { return vw_load_part(p, n); }
+BN_INLINE void x_halves(as_read words, vf *halves)
 {
     halves[LOWER] = (vf)((vu)words << 16);
     halves[UPPER] = (vf)((vu)words & 0xffff0000);
@@ -32,13 +40,6 @@ BN_INLINE vw joined(const vf *halves)
     return (vw)(rounded_bits(halves[LOWER]) >> 16 | (rounded_bits(halves[UPPER]) & 0xffff0000));
 #endif
 }
-BN_INLINE void x_load_halves(const uint16_t *p, vf *halves)
-{
-    vw words = vw_load(p);
-    bn_in_register(words);
-    halves_of(words, halves);
-}
-BN_INLINE void x_load_halves_part(const uint16_t *p, size_t n, vf *halves) { halves_of(vw_load_part(p, n), halves); }
 BN_INLINE void y_store_halves(uint16_t *p, const vf *halves) { vw_store(p, joined(halves)); }
 BN_INLINE void y_store_halves_part(uint16_t *p, const vf *halves, size_t n) { vw_store_part(p, joined(halves), n); }
 BN_INLINE void y_stream_halves(uint16_t *p, const vf *halves) { vf_stream((float *)(void *)p, (vf)joined(halves)); }

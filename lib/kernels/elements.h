@@ -25,29 +25,23 @@ BN_INLINE bool has_any_pitch(int how) { return how >= ROWS; }
 
 /* A group of each array. */
 typedef struct inputs {
-    vr x[BN_HALVES], dy[BN_HALVES];
+    as_read x, dy;
 } inputs;
 
 /* n values from the j-th on. */
 BN_INLINE inputs inputs_at(elements a, size_t j, size_t n, int how)
 {
-    inputs in;
-
-    if (how == PART) {
-        x_load_halves_part(a.x + j, n, in.x);
-        x_load_halves_part(a.dy + j, n, in.dy);
-    } else {
-        x_load_halves(a.x + j, in.x);
-        x_load_halves(a.dy + j, in.dy);
-    }
-    return in;
+    if (how == PART) return (inputs){x_read_part(a.x + j, n), x_read_part(a.dy + j, n)};
+    return (inputs){x_read(a.x + j), x_read(a.dy + j)};
 }
 
 BN_INLINE void put_of(elements a, group g, inputs in, size_t j, size_t n, int how)
 {
-    vr v[BN_HALVES];
+    vr x[BN_HALVES], dy[BN_HALVES], v[BN_HALVES];
 
-    for (int h = 0; h < BN_HALVES; h++) v[h] = computed(a.gradient, g.half[h], in.x[h], in.dy[h]);
+    x_halves(in.x, x);
+    x_halves(in.dy, dy);
+    for (int h = 0; h < BN_HALVES; h++) v[h] = computed(a.gradient, g.half[h], x[h], dy[h]);
     if (how == STREAM)
         y_stream_halves(a.out + j, v);
     else if (how == PART)
@@ -302,30 +296,54 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 /* Factors of 4 bytes of values of 2, and not in halves: tables are read at twice the pace of the output. */
 enum { TABLES_RUN_AHEAD = sizeof(real) > BN_HALVES * sizeof(stored) };
 
-/* Whether there are registers for lines of several rows and their factors. */
-BN_INLINE bool has_registers(bool gradient)
+/* Rows of the output from one that is passed over together with it to the next. */
+BN_INLINE size_t rows_apart(const bn_coefficients *c, strides s)
 {
-    return BN_VECTOR_BYTES == 64 || (BN_VECTOR_BYTES == 32 && sizeof(stored) > 2 && !gradient);
+    return c->repeat * times_to_line(c->repeat * s.out * sizeof(stored));
+}
+
+/* Whether the output begins so soon after an input in its page that a line of that, which together is not read ahead,
+ * waits for one just written, see take_line. */
+BN_INLINE bool is_just_before(const stored *in, const stored *out)
+{
+    return ((uintptr_t)out - (uintptr_t)in - 1) % PAGE < 4 * LINE;
+}
+
+/* Whether no two of four rows that begin so many values apart begin at nearly the same place of a page. */
+BN_INLINE bool is_spread(size_t apart)
+{
+    const size_t twice = 2 * apart * sizeof(stored) % PAGE;
+    return twice >= 4 * LINE && twice <= PAGE - 4 * LINE;
 }
 
 /* Whether several rows are passed over together. They share what is loaded of the tables, are read and written in
  * several pages at once, and their lines are written as a whole wherever they begin. As many times as fast:
  *
- *     rows whose tables do not stay in the first cache   inference 1.02 to 1.4 past the last cache, 0.97 to 1.35 in it
+ *     rows whose tables do not stay in the first cache   inference 1.02 to 1.4 past the last cache, 0.97 to 1.6 in it
  *     others past the cache, but not backward (0.96)     0.98 to 1.1, bfloat16 to 1.19
  *     in cache, where rows begin at several places of    inference 1.0 to 1.28, backward 1.0 to 1.1
  *     a line
  *
- * (the first on a Xeon of family 6, model 106, the others on model 207). Not instead of reading by pages, but where
- * tables run ahead: every other 2 KB of the output are written just before these are read at the same place of a page,
- * see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22 times as fast (model 106). Nor where a line of
- * the output begins within one of the input, for then no line is read ahead. */
+ * (the first on a Xeon of family 6, model 106, the others on model 207). The latter two with vectors of 64 bytes: of 32
+ * there are not registers enough. Past the cache several lines are read again, and their halves written one after the
+ * other, where they share a place of a page: four rows of 256 to 4096 floats take 1.05 to 1.25 times as long, backward
+ * all rows, and 5 times where the output begins a line later in its page. But rows of a page or more that begin at
+ * different places take 0.7 to 0.97 of the time (Zen 3).
+ *
+ * Not instead of reading by pages, but where tables run ahead: every other 2 KB of the output are written just before
+ * these are read at the same place of a page, see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22
+ * times as fast (model 106). Nor where a line of the output begins within one of the input, for then no line is read
+ * ahead. */
 BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, bool pages, int how)
 {
-    const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE;
+    const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE, wide = has_any_pitch(how) && exceeds_strip(c);
+    const size_t next = rows_apart(c, s) * s.out;
 
-    if (has_any_pitch(how) && exceeds_strip(c)) return true;
-    if (!alike || !has_registers(a.gradient)) return false;
+    if (how == STREAM && (is_just_before(a.x, a.out) || (a.gradient && is_just_before(a.dy, a.out)))) return false;
+    if (BN_VECTOR_BYTES < 64)
+        return how == STREAM ? !a.gradient && s.out * sizeof(stored) >= PAGE && is_spread(next) : wide;
+    if (wide) return true;
+    if (!alike) return false;
     if (how == STREAM) return !a.gradient && (TABLES_RUN_AHEAD || !pages);
     return !c->far && c->repeat * s.out * sizeof(stored) % LINE != 0;
 }
@@ -339,7 +357,7 @@ BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, 
                                int how)
 {
     const size_t beside = c->repeat, values = beside * width(c);
-    const size_t apart = beside * times_to_line(beside * s.out * sizeof *a.out), step = ROWS_AT_ONCE * apart;
+    const size_t apart = rows_apart(c, s), step = ROWS_AT_ONCE * apart;
     const size_t most = rows / step * step, next = apart == beside ? step : beside;
     const strides between = {apart * s.x, apart * s.dy, apart * s.out};
     const later l = {.cache = cache, .x = lead_of(values, next * s.x, NEAR), .dy = lead_of(values, next * s.dy, NEAR)};

@@ -22,8 +22,10 @@ BN_INLINE bool has_low(bool gradient) { return gradient || sizeof(stored) > 2; }
  * a dtype has no reason for more. */
 #ifndef BN_HALVES
 #define BN_HALVES 1
-BN_INLINE void x_load_halves(const stored *p, vr *v) { *v = x_load(p); }
-BN_INLINE void x_load_halves_part(const stored *p, size_t n, vr *v) { *v = x_load_part(p, n); }
+typedef vr as_read;
+BN_INLINE as_read x_read(const stored *p) { return x_load(p); }
+BN_INLINE as_read x_read_part(const stored *p, size_t n) { return x_load_part(p, n); }
+BN_INLINE void x_halves(as_read a, vr *v) { *v = a; }
 BN_INLINE void y_store_halves(stored *p, const vr *v) { y_store(p, *v); }
 BN_INLINE void y_store_halves_part(stored *p, const vr *v, size_t n) { y_store_part(p, *v, n); }
 BN_INLINE void y_stream_halves(stored *p, const vr *v) { y_stream(p, *v); }
@@ -37,7 +39,7 @@ BN_INLINE size_t in_half(size_t n, size_t h) { return (n + BN_HALVES - 1 - h) / 
 /* Table k; or, of a factor for each value, half of it, with in_half(n, h) of the first n. Pitch is even. */
 BN_INLINE real *table(const bn_coefficients *c, int k, size_t h)
 {
-    return (real *)c->factors + (size_t)k * c->table_pitch + h * (c->table_pitch / BN_HALVES);
+    return (real *)c->factors + (size_t)k * c->table_pitch + h * c->half_pitch;
 }
 
 /* Of a factor for each value: every BN_HALVES-th from that place on. */
@@ -233,11 +235,12 @@ BN_INLINE bool exceeds_strip(const bn_coefficients *c) { return width(c) * sizeo
  * 106). */
 BN_INLINE tables tables_from(const bn_coefficients *c, bool any_pitch, size_t value)
 {
-    const size_t pitch = any_pitch ? c->table_pitch : BN_TABLE_BYTES / sizeof(real);
+    const size_t table = BN_TABLE_BYTES / sizeof(real), pitch = any_pitch ? c->table_pitch : table;
+    const size_t half = any_pitch ? c->half_pitch : table / 2;
     tables t = {.pitch = pitch};
 
     for (size_t h = 0, place = c->place + value; h < BN_HALVES; h++, place++)
-        t.half[h] = (const real *)c->factors + place % BN_HALVES * (pitch / BN_HALVES) + place / BN_HALVES;
+        t.half[h] = (const real *)c->factors + place % BN_HALVES * half + place / BN_HALVES;
     return t;
 }
 

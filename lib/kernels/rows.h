@@ -45,7 +45,7 @@ BN_INLINE void hide_origin(int what, source *a)
 {
     (void)what, (void)a;
 #ifndef __clang__
-    if (BN_VECTOR_BYTES < 64) return;
+    if (BN_VECTOR_BYTES < 32) return;
     __asm__("" : "+r"(a->x));
     if (what == GRADIENT) __asm__("" : "+r"(a->dy));
 #endif

@@ -103,9 +103,8 @@ static void elements_back(const walk *k, range blocks, size_t column, bn_coeffic
     }
 }
 
-/* Room for the tables of a strip, as they are computed with, two strips apart, from any line of a page on. Of the last
- * a strip and half a table: it is one table, or two halves a strip apart. */
-enum { TABLES_BYTES = (BN_TABLES - 1) * 2 * BN_STRIP_BYTES + BN_STRIP_BYTES + BN_TABLE_BYTES / 2 + PAGE - LINE };
+/* Room for the tables of a strip, as they are computed with, two strips apart, from any line of a page on. */
+enum { TABLES_BYTES = (BN_TABLES - 1) * 2 * BN_STRIP_BYTES + BN_TABLE_BYTES + PAGE - LINE };
 _Static_assert((int)BN_STRIP_BYTES % (int)PAGE == 0, "so that all begin at the same place of a page");
 
 typedef union strip_tables {
@@ -140,13 +139,16 @@ static void coefficients_of(const walk *k, size_t column, size_t columns, const 
 /* Factors in tables of this thread's own. Past the cache these all begin where the output does in its page: a load
  * waits for a store before it whose address is a multiple of 4 KB away. Where a table stood a line before the output,
  * inference of 50 x 14 x 14 x 1024 took twice as long, where they stood four lines apart, of IEEE half, 1.05 to 1.6
- * times. In cache it is not worth fresh lines of the stack (Xeon of family 6, model 106). */
+ * times. In cache it is not worth fresh lines of the stack (Xeon of family 6, model 106). Not halves of tables: the
+ * ten of backward and its inputs would share the 8 ways of a first cache of 32 KB, and bfloat16 took 1.25 times as long
+ * (Zen 3). */
 static void make_own(const walk *k, size_t column, size_t columns, const double *a, const double *b, strip_tables *t,
                      bn_coefficients *c)
 {
     coefficients_of(k, column, columns, a, b, c);
     c->factors = (char *)t + (c->stream ? (output_at(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
-    c->table_pitch = c->stream ? 2 * bn_strip_values(k->work->plan.value) : bn_table_values(k->work->plan.value);
+    c->half_pitch = bn_table_values(k->work->plan.value) / 2;
+    c->table_pitch = c->stream ? 2 * bn_strip_values(k->work->plan.value) : 2 * c->half_pitch;
     c->place = c->factor_a_value ? place_in_line(k, column) : 0;
     if (c->place == 0 && !c->stream) c->shares_lines = false; /* within a strip, see worth_lines in elements.h */
     k->operation->make_factors(c);
@@ -162,6 +164,7 @@ static void prepare_shared(const walk *k, size_t column, size_t columns, size_t 
     coefficients_of(k, column, columns, node, node + k->work->plan.columns, c);
     c->factors = k->tables + set * BN_SET_BYTES;
     c->table_pitch = k->schedule->table_pitch;
+    c->half_pitch = c->table_pitch / 2;
     c->place = place - start + place_in_line(k, start);
     c->extreme = false;
     c->repeat = 1;                              /* they hold the factors of one row, */
