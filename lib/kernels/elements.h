@@ -302,18 +302,17 @@ BN_INLINE size_t rows_apart(const bn_coefficients *c, strides s)
     return c->repeat * times_to_line(c->repeat * s.out * sizeof(stored));
 }
 
-/* Whether the output begins so soon after an input in its page that a line of that, which together is not read ahead,
- * waits for one just written, see take_line. */
-BN_INLINE bool is_just_before(const stored *in, const stored *out)
-{
-    return ((uintptr_t)out - (uintptr_t)in - 1) % PAGE < 4 * LINE;
-}
-
-/* Whether no two of four rows that begin so many values apart begin at nearly the same place of a page. */
-BN_INLINE bool is_spread(size_t apart)
+/* Whether two of four rows that begin so many values apart begin at nearly the same place of a page. */
+BN_INLINE bool share_places(size_t apart)
 {
     const size_t twice = 2 * apart * sizeof(stored) % PAGE;
-    return twice >= 4 * LINE && twice <= PAGE - 4 * LINE;
+    return twice < 4 * LINE || twice > PAGE - 4 * LINE;
+}
+
+/* Whether the output begins a few lines after the input in its page. */
+BN_INLINE bool is_just_after(const stored *out, const stored *in)
+{
+    return ((uintptr_t)out - (uintptr_t)in - 1) % PAGE < 4 * LINE;
 }
 
 /* Whether several rows are passed over together. They share what is loaded of the tables, are read and written in
@@ -325,24 +324,22 @@ BN_INLINE bool is_spread(size_t apart)
  *     a line
  *
  * (the first on a Xeon of family 6, model 106, the others on model 207). The latter two with vectors of 64 bytes: of 32
- * there are not registers enough. Past the cache several lines are read again, and their halves written one after the
- * other, where they share a place of a page: four rows of 256 to 4096 floats take 1.05 to 1.25 times as long, backward
- * all rows, and 5 times where the output begins a line later in its page. But rows of a page or more that begin at
- * different places take 0.7 to 0.97 of the time (Zen 3).
+ * there are not registers enough, and past the cache they want rows of a page or more that share no place of a page,
+ * forward 1.03 to 1.4. Those that do take 1.05 to 1.25 times as long there, backward all do (Zen 3).
  *
- * Not instead of reading by pages, but where tables run ahead: every other 2 KB of the output are written just before
+ * Together no line is read ahead, see take_line. So not where rows share places and the output begins soon after the
+ * input, 4 to 6 times as long (Zen 3); nor, in cache or with vectors of 64 bytes, where it begins within a line of it.
+ * Nor instead of reading by pages, but where tables run ahead: every other 2 KB of the output are written just before
  * these are read at the same place of a page, see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22
- * times as fast (model 106). Nor where a line of the output begins within one of the input, for then no line is read
- * ahead. */
+ * times as fast (model 106). */
 BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, bool pages, int how)
 {
     const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE, wide = has_any_pitch(how) && exceeds_strip(c);
-    const size_t next = rows_apart(c, s) * s.out;
+    const bool shared = share_places(rows_apart(c, s) * s.out);
 
-    if (how == STREAM && (is_just_before(a.x, a.out) || (a.gradient && is_just_before(a.dy, a.out)))) return false;
-    if (BN_VECTOR_BYTES < 64)
-        return how == STREAM ? !a.gradient && s.out * sizeof(stored) >= PAGE && is_spread(next) : wide;
-    if (wide) return true;
+    if (how == STREAM && BN_VECTOR_BYTES < 64) return !a.gradient && !shared && s.out * sizeof(stored) >= PAGE;
+    if (how == STREAM && shared && (is_just_after(a.out, a.x) || is_just_after(a.out, a.dy))) return false;
+    if (wide || BN_VECTOR_BYTES < 64) return wide;
     if (!alike) return false;
     if (how == STREAM) return !a.gradient && (TABLES_RUN_AHEAD || !pages);
     return !c->far && c->repeat * s.out * sizeof(stored) % LINE != 0;
