@@ -95,6 +95,11 @@ BN_INLINE uintptr_t row_later(int cache, const bn_tile *t, const stored *x, size
     return beyond(x, row * stride + (behind ? columns - t->rows_in_arrays * stride : 0));
 }
 
+/* Doubles are all summed a second time, from cache, and the next block is fetched meanwhile: forward is 1.06 to 1.15
+ * times as fast. Not one that would drive this one from a second cache of 512 KB: 0.95 to 1.04 (Zen 3). */
+enum { MOST_OF_NEXT = 128 << 10 }; /* bytes */
+BN_INLINE bool is_next_block(int what, int cache) { return what == AROUND && cache == SECOND; }
+
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
  * in the order of addresses, its share of a later group, or of several. */
 BN_INLINE void add_row_group(int what, int cache, bool pages, const bn_tile *t, source tile, size_t from, group_ahead g,
@@ -102,7 +107,8 @@ BN_INLINE void add_row_group(int what, int cache, bool pages, const bn_tile *t, 
 {
     const source a = moved_by(tile, from, 0);
     const size_t fewest = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * AT_ONCE * sizeof(stored);
-    const size_t ahead = rows_ahead(a.x_stride, fewest), ahead_dy = rows_ahead(a.dy_stride, fewest);
+    const size_t ahead = is_next_block(what, cache) ? t->rows : rows_ahead(a.x_stride, fewest);
+    const size_t ahead_dy = rows_ahead(a.dy_stride, fewest);
     const uintptr_t first = beyond(a.x, g.row * a.x_stride), first_dy = beyond(a.dy, g.row * a.dy_stride);
     size_t j = 0;
 
@@ -148,8 +154,11 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
 {
     const size_t rows = t->rows;
     const bool pages = is_by_pages(what, t->pages), wide = is_wide(columns);
+    const bool next = !BN_EXACT_SQUARES && t->far && rows * columns * sizeof(stored) <= MOST_OF_NEXT;
 
-    if (what == AROUND || (!t->far && is_long(columns))) /* the former has just been read */
+    if (what == AROUND && next)
+        add_block_from(what, SECOND, false, t, a, rows, columns, pivot, s, q);
+    else if (what == AROUND || (!t->far && is_long(columns))) /* the former has just been read */
         add_block_from(what, NOWHERE, false, t, a, rows, columns, pivot, s, q);
     else if (pages && wide)
         add_block_from(what, SECOND, true, t, a, rows, columns, pivot, s, q);
