@@ -5,6 +5,7 @@
 #include "support/type.h"
 
 #include <argp.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,9 @@ static void parse_threads(options *o, const char *list, struct argp_state *state
     o->thread_counts = 0;
     for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         const int n = atoi(word);
-        if (n < 1 || o->thread_counts == MOST_THREADS) argp_error(state, "bad thread counts: %s", list);
+        bool again = false;
+        for (int i = 0; i < o->thread_counts; i++) again = again || o->threads[i] == n;
+        if (n < 1 || again || o->thread_counts == MOST_THREADS) argp_error(state, "bad thread counts: %s", list);
         o->threads[o->thread_counts++] = n;
     }
     free(copy);
@@ -142,6 +145,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case WEAK: o->match.weak = true; break;
     case LLC: o->match.last_level = 1024 * strtoul(value, NULL, 10); break;
     case ARGP_KEY_ARG: argp_error(state, "what is %s?", value); break;
+    case ARGP_KEY_END:
+        if (o->append && !o->csv) argp_error(state, "--append wants --csv");
+        break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
@@ -189,17 +195,17 @@ static int run_again(int argc, char **argv, const char *isa, bool append)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-static int run_all_isa(int argc, char **argv)
+static int run_all_isa(int argc, char **argv, const options *o)
 {
     static const char *const names[] = {"avx512", "avx2", "neon", "generic"};
     int status = 0;
-    bool append = false;
+    bool append = o->append;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         printf("%s-- BNORM_ISA=%s\n", i ? "\n" : "", names[i]);
         fflush(stdout);
         const int s = run_again(argc, argv, names[i], append);
         if (s == 77) continue; /* not on this machine */
-        append = true;
+        append = o->csv;
         if (s) status = s;
     }
     return status;
@@ -248,6 +254,13 @@ static void run_ops(results *all, const options *o, FILE *csv, bnorm_dtype dtype
                 run_one(all, o, csv, (operation)op, dtype, &o->shapes.items[i], o->threads[t]);
 }
 
+static bool any_over_prototype(const results *all)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (!isnan(all->items[i].over_prototype.median)) return true;
+    return false;
+}
+
 /* NULL without --csv. */
 static FILE *open_csv(const options *o)
 {
@@ -285,7 +298,7 @@ int main(int argc, char **argv)
         NULL,
         NULL};
     argp_parse(&parser, argc, argv, 0, NULL, &o);
-    if (o.all_isa) return run_all_isa(argc, argv);
+    if (o.all_isa) return run_all_isa(argc, argv, &o);
 
     const char *asked = getenv("BNORM_ISA");
     if (asked && *asked && strcmp(asked, bnorm_isa())) {
@@ -310,6 +323,8 @@ int main(int argc, char **argv)
     for (int type = 0; type < TYPES; type++)
         if (o.dtypes[type]) run_ops(&all, &o, csv, all_types[type]);
     report_summary(stdout, all.items, all.count);
+    if (o.match.prototype && !any_over_prototype(&all))
+        fputs("\nbnorm-bench: the prototype took no part: perf/README.md says where it can\n", stderr);
     if (csv) fclose(csv);
     free(all.items);
     shapes_finish(&o.shapes);

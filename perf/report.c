@@ -143,6 +143,7 @@ void report_line(FILE *f, const result *r)
 typedef struct column {
     const char *name;
     double (*value)(const result *);
+    bool part; /* of the rows of the last column that is no part: said where it is not all of them */
 } column;
 
 static double share(const result *r) { return r->share.median; }
@@ -166,19 +167,19 @@ static double over_f32(const result *r) { return r->over_f32.median; }
 static double over_f32_in_memory(const result *r) { return r->streamed ? r->over_f32.median : NAN; }
 static double share_resident(const result *r) { return r->resident ? r->share.median : NAN; }
 
-static const column columns[] = {{"share of the limit", share},
-                                 {"the same, beyond the cache", share_in_memory},
-                                 {"the same, channels in cache", share_resident},
-                                 {"over one thread", speed_up},
-                                 {"the same, x of 1 to 2 MB", speed_up_midsize},
-                                 {"over the prototype", over_prototype},
-                                 {"over itself in f32", over_f32},
-                                 {"the same, beyond the cache", over_f32_in_memory},
-                                 {"over the textbook loop", over_textbook},
-                                 {"over the peer", over_peer},
-                                 {"the same, and reading it", over_peer_read_after},
-                                 {"over the peer, blocked", over_blocked},
-                                 {"the same, and reading it", over_blocked_read_after}};
+static const column columns[] = {{"share of the limit", share, false},
+                                 {"the same, beyond the cache", share_in_memory, true},
+                                 {"the same, channels in cache", share_resident, true},
+                                 {"over one thread", speed_up, false},
+                                 {"the same, x of 1 to 2 MB", speed_up_midsize, true},
+                                 {"over the prototype", over_prototype, false},
+                                 {"over itself in f32", over_f32, false},
+                                 {"the same, beyond the cache", over_f32_in_memory, true},
+                                 {"over the textbook loop", over_textbook, false},
+                                 {"over the peer", over_peer, false},
+                                 {"the same, and reading it", over_peer_read_after, false},
+                                 {"over the peer, blocked", over_blocked, false},
+                                 {"the same, and reading it", over_blocked_read_after, false}};
 
 static int by_size(const void *a, const void *b)
 {
@@ -211,33 +212,32 @@ static void print_undisturbed(FILE *f, const result **rows, size_t count, double
     if (n > 0 && n < count) fprintf(f, "; of those not marked %.2f", geometric_mean(rows, n, value));
 }
 
-/* Of rows from small to large, those that have a value. */
-static void summarise_column(FILE *f, const column *c, const result *const *rows, size_t count)
+/* Of rows from small to large, those that have a value; returns how many. */
+static size_t with_value(const column *c, const result *const *rows, size_t count, const result **with)
 {
-    const result **const with = malloc((count + 1) * sizeof *with);
     size_t n = 0;
-    if (!with) abort();
     for (size_t i = 0; i < count; i++)
         if (!isnan(c->value(rows[i]))) with[n++] = rows[i];
-    if (n > 0) {
-        char text[64];
-        const result *const worst = worst_of(with, n, c->value);
-        fprintf(f, "  %-27s %6.2f", c->name, geometric_mean(with, n, c->value));
-        if (n > 2) fprintf(f, "   without the two smallest %6.2f", geometric_mean(with + 2, n - 2, c->value));
-        fprintf(f, "   worst %.2f at %s", c->value(worst), shape_text(&worst->shape, text));
-        print_undisturbed(f, with, n, c->value);
-        fputc('\n', f);
-    }
-    free(with);
+    return n;
+}
+
+static void summarise_column(FILE *f, const column *c, const result **with, size_t n)
+{
+    char text[64];
+    const result *const worst = worst_of(with, n, c->value);
+    fprintf(f, "  %-27s %6.2f", c->name, geometric_mean(with, n, c->value));
+    if (n > 2) fprintf(f, "   without the two smallest %6.2f", geometric_mean(with + 2, n - 2, c->value));
+    fprintf(f, "   worst %.2f at %s", c->value(worst), shape_text(&worst->shape, text));
+    print_undisturbed(f, with, n, c->value);
+    fputc('\n', f);
 }
 
 static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
 
-static void summarise(FILE *f, const result **rows, size_t count)
+static void summarise_heading(FILE *f, const result *const *rows, size_t count)
 {
     size_t disturbed = 0;
     for (size_t i = 0; i < count; i++) disturbed += is_disturbed(rows[i]);
-    qsort(rows, count, sizeof *rows, by_size);
     fprintf(f, "\n%s %s, %d thread%s, %zu shape%s", operation_name(rows[0]->op), type_name(rows[0]->dtype),
             rows[0]->threads, plural((size_t)rows[0]->threads), count, plural(count));
     if (disturbed == count)
@@ -245,7 +245,24 @@ static void summarise(FILE *f, const result **rows, size_t count)
     else if (disturbed > 0)
         fprintf(f, " (%zu of them marked)", disturbed);
     fputs(": geometric means\n", f);
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) summarise_column(f, &columns[i], rows, count);
+}
+
+/* Nothing where no column has a value. */
+static void summarise(FILE *f, const result **rows, size_t count)
+{
+    const result **const with = malloc((count + 1) * sizeof *with);
+    size_t lines = 0, whole = 0;
+    if (!with) abort();
+    qsort(rows, count, sizeof *rows, by_size);
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        const column *const c = &columns[i];
+        const size_t n = with_value(c, rows, count, with);
+        if (!c->part) whole = n;
+        if (n == 0 || (c->part && n == whole)) continue;
+        if (lines++ == 0) summarise_heading(f, rows, count);
+        summarise_column(f, c, with, n);
+    }
+    free(with);
 }
 
 static bool same_group(const result *a, const result *b)
