@@ -99,9 +99,11 @@ static void parse_threads(options *o, const char *list, struct argp_state *state
         const int n = atoi(word);
         bool again = false;
         for (int i = 0; i < o->thread_counts; i++) again = again || o->threads[i] == n;
-        if (n < 1 || again || o->thread_counts == MOST_THREADS) argp_error(state, "bad thread counts: %s", list);
+        if (n < 1 || again || o->thread_counts == MOST_THREADS)
+            argp_error(state, "thread counts are positive, different, %d at most: %s", MOST_THREADS, list);
         o->threads[o->thread_counts++] = n;
     }
+    if (o->thread_counts == 0) argp_error(state, "no thread counts in %s", list);
     free(copy);
 }
 
@@ -195,17 +197,17 @@ static int run_again(int argc, char **argv, const char *isa, bool append)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-static int run_all_isa(int argc, char **argv, const options *o)
+static int run_all_isa(int argc, char **argv, bool csv)
 {
     static const char *const names[] = {"avx512", "avx2", "neon", "generic"};
     int status = 0;
-    bool append = o->append;
+    bool append = false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         printf("%s-- BNORM_ISA=%s\n", i ? "\n" : "", names[i]);
         fflush(stdout);
         const int s = run_again(argc, argv, names[i], append);
         if (s == 77) continue; /* not on this machine */
-        append = o->csv;
+        append = csv;
         if (s) status = s;
     }
     return status;
@@ -298,7 +300,7 @@ int main(int argc, char **argv)
         NULL,
         NULL};
     argp_parse(&parser, argc, argv, 0, NULL, &o);
-    if (o.all_isa) return run_all_isa(argc, argv, &o);
+    if (o.all_isa) return run_all_isa(argc, argv, o.csv);
 
     const char *asked = getenv("BNORM_ISA");
     if (asked && *asked && strcmp(asked, bnorm_isa())) {
@@ -323,8 +325,9 @@ int main(int argc, char **argv)
     for (int type = 0; type < TYPES; type++)
         if (o.dtypes[type]) run_ops(&all, &o, csv, all_types[type]);
     report_summary(stdout, all.items, all.count);
-    if (o.match.prototype && !any_over_prototype(&all))
-        fputs("\nbnorm-bench: the prototype took no part: perf/README.md says where it can\n", stderr);
+    fflush(stdout);
+    if (o.match.prototype && all.count > 0 && !any_over_prototype(&all))
+        fputs("bnorm-bench: the prototype took no part: perf/README.md says where it can\n", stderr);
     if (csv) fclose(csv);
     free(all.items);
     shapes_finish(&o.shapes);

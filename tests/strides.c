@@ -58,6 +58,13 @@ CASE(strides, powers_of_two)
         }
 }
 
+/* Rows wider than a strip, so many that elements go by whole rows; their lines begin at several places. */
+CASE(strides, wide_rows)
+{
+    struct worst worst = {0};
+    for (int t = 0; t < TYPES; t++) check_strides(bnorm_matrix(all_types[t], 600, 1090), 18, 55, 6, 1, &worst);
+}
+
 /* With padding, a scale whose factors leave float's range; with half, one that reaches the ends of half's. */
 static double extreme_scale(bnorm_dtype type, size_t number)
 {

@@ -296,16 +296,17 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 /* Factors of 4 bytes of values of 2, and not in halves: tables are read at twice the pace of the output. */
 enum { TABLES_RUN_AHEAD = sizeof(real) > BN_HALVES * sizeof(stored) };
 
-/* Rows of the output from one that is passed over together with it to the next. */
+/* Rows of the tile from one to the next of those that are passed over together. */
 BN_INLINE size_t rows_apart(const bn_coefficients *c, strides s)
 {
     return c->repeat * times_to_line(c->repeat * s.out * sizeof(stored));
 }
 
-/* Whether two of four rows that begin so many values apart begin at nearly the same place of a page. */
+/* Whether of rows so many bytes apart those next but one begin within four lines of the same place of a page, as then
+ * neighbours do within two. */
 BN_INLINE bool share_places(size_t apart)
 {
-    const size_t twice = 2 * apart * sizeof(stored) % PAGE;
+    const size_t twice = 2 * apart % PAGE;
     return twice < 4 * LINE || twice > PAGE - 4 * LINE;
 }
 
@@ -316,30 +317,33 @@ BN_INLINE bool is_just_after(const stored *out, const stored *in)
 }
 
 /* Whether several rows are passed over together. They share what is loaded of the tables, are read and written in
- * several pages at once, and their lines are written as a whole wherever they begin. As many times as fast:
+ * several pages at once, and their lines are written as a whole wherever they begin. As many times as fast, with
+ * vectors of 64 bytes:
  *
- *     rows whose tables do not stay in the first cache   inference 1.02 to 1.4 past the last cache, 0.97 to 1.6 in it
+ *     rows whose tables do not stay in the first cache   inference 1.02 to 1.4 past the last cache, 0.97 to 1.35 in it
  *     others past the cache, but not backward (0.96)     0.98 to 1.1, bfloat16 to 1.19
  *     in cache, where rows begin at several places of    inference 1.0 to 1.28, backward 1.0 to 1.1
  *     a line
  *
- * (the first on a Xeon of family 6, model 106, the others on model 207). The latter two with vectors of 64 bytes: of 32
- * there are not registers enough, and past the cache they want rows of a page or more that share no place of a page,
- * forward 1.03 to 1.4. Those that do take 1.05 to 1.25 times as long there, backward all do (Zen 3).
+ * (the first on a Xeon of family 6, model 106, the others on model 207). Of the latter two not instead of reading by
+ * pages, but where tables run ahead: every other 2 KB of the output are written just before these are read at the same
+ * place of a page, see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22 times as fast (model 106).
+ * Nor where a line of the output begins within one of the input: together no line is read ahead, see take_line. For
+ * that, past the cache, nor where rows share places of a page and the output begins a few lines after an input: with
+ * vectors of 32 bytes it took 4 to 6 times as long (Zen 3; with 64 not measured).
  *
- * Together no line is read ahead, see take_line. So not where rows share places and the output begins soon after the
- * input, 4 to 6 times as long (Zen 3); nor, in cache or with vectors of 64 bytes, where it begins within a line of it.
- * Nor instead of reading by pages, but where tables run ahead: every other 2 KB of the output are written just before
- * these are read at the same place of a page, see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22
- * times as fast (model 106). */
+ * Smaller vectors want more registers than there are. In cache only the first go together, 1.0 to 1.6 times as fast;
+ * past it rows of a page or more, forward, that share no places, 1.03 to 1.4. Others take 1.05 to 1.25 times as long
+ * (Zen 3). */
 BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, bool pages, int how)
 {
-    const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE, wide = has_any_pitch(how) && exceeds_strip(c);
-    const bool shared = share_places(rows_apart(c, s) * s.out);
+    const bool wide = has_any_pitch(how) && exceeds_strip(c);
+    const bool shared = share_places(rows_apart(c, s) * s.out * sizeof(stored));
+    const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE;
 
-    if (how == STREAM && BN_VECTOR_BYTES < 64) return !a.gradient && !shared && s.out * sizeof(stored) >= PAGE;
+    if (BN_VECTOR_BYTES < 64) return how == STREAM ? !a.gradient && !shared && s.out * sizeof(stored) >= PAGE : wide;
     if (how == STREAM && shared && (is_just_after(a.out, a.x) || is_just_after(a.out, a.dy))) return false;
-    if (wide || BN_VECTOR_BYTES < 64) return wide;
+    if (wide) return true;
     if (!alike) return false;
     if (how == STREAM) return !a.gradient && (TABLES_RUN_AHEAD || !pages);
     return !c->far && c->repeat * s.out * sizeof(stored) % LINE != 0;

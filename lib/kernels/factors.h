@@ -19,7 +19,7 @@ BN_INLINE bool has_low(bool gradient) { return gradient || sizeof(stored) > 2; }
 #define FACTORS_OF(gradient) ((gradient) ? FACTORS : has_low(false) ? MEAN_DY : LOW)
 
 /* Values are passed over in groups of BN_HALVES vectors: value i of a group is in vector i % BN_HALVES. That is one, if
- * a dtype has no reason for more. */
+ * a dtype has no reason for more. Until it is put a group is held as_read: halves as words, in half the registers. */
 #ifndef BN_HALVES
 #define BN_HALVES 1
 typedef vr as_read;
@@ -36,7 +36,7 @@ enum { IN_GROUP = BN_HALVES * VR };
 /* Of the first n values, how many are in half h. */
 BN_INLINE size_t in_half(size_t n, size_t h) { return (n + BN_HALVES - 1 - h) / BN_HALVES; }
 
-/* Table k; or, of a factor for each value, half of it, with in_half(n, h) of the first n. Pitch is even. */
+/* Table k; or, of a factor for each value, half of it, with in_half(n, h) of the first n. */
 BN_INLINE real *table(const bn_coefficients *c, int k, size_t h)
 {
     return (real *)c->factors + (size_t)k * c->table_pitch + h * c->half_pitch;

@@ -57,8 +57,8 @@ typedef struct bn_coefficients {
     double values;      /* M */
     void *factors;      /* BN_TABLES tables as elements are computed, for the template's own use */
     size_t table_pitch; /* values from one to the next: BN_TABLE_BYTES' worth; with `stream`, or where the factors
-                           of a row exceed BN_STRIP_BYTES, any even number */
-    size_t half_pitch;  /* where a dtype has its factors in halves, from one half of a table to the other */
+                           of a row exceed BN_STRIP_BYTES, any number */
+    size_t half_pitch;  /* values from one half of a table to the other, where a dtype has them in halves */
     size_t place;       /* of the first value in the tables, such that the first whole cache line of the output
                            has its factors in whole lines too; 0 without factor_a_value */
 } bn_coefficients;

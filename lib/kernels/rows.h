@@ -39,8 +39,9 @@ BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const doub
 }
 
 /* So that gcc counts rows from here. Else it keeps a pointer to each, more than there are registers, and moves them
- * through those of vectors: gradient sums of f32 took 1.1 to 1.18 times as long with AVX-512 (Xeon of family 6, model
- * 207). Smaller vectors take more steps, and gain nothing by it; clang's code is worse for it. */
+ * through those of vectors, or through memory: gradient sums of f32 took 1.1 to 1.18 times as long with AVX-512 (Xeon
+ * of family 6, model 207), past the cache 1.05 to 1.3 with AVX2 (Zen 3). Smaller vectors take more steps, and gain
+ * nothing by it; clang's code is worse for it. */
 BN_INLINE void hide_origin(int what, source *a)
 {
     (void)what, (void)a;
@@ -95,8 +96,9 @@ BN_INLINE uintptr_t row_later(int cache, const bn_tile *t, const stored *x, size
     return beyond(x, row * stride + (behind ? columns - t->rows_in_arrays * stride : 0));
 }
 
-/* Doubles are all summed a second time, from cache, and the next block is fetched meanwhile: forward is 1.06 to 1.15
- * times as fast. Not one that would drive this one from a second cache of 512 KB: 0.95 to 1.04 (Zen 3). */
+/* Doubles are all summed a second time, from cache, and the next block is fetched meanwhile: forward is 1.05 to 1.15
+ * times as fast. Not larger ones: of 256 KB, two do not fit a second cache of 512 KB, 0.95 to 1.04 (Zen 3). By pages
+ * the first trip has asked for it. */
 enum { MOST_OF_NEXT = 128 << 10 }; /* bytes */
 BN_INLINE bool is_next_block(int what, int cache) { return what == AROUND && cache == SECOND; }
 
@@ -154,7 +156,7 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
 {
     const size_t rows = t->rows;
     const bool pages = is_by_pages(what, t->pages), wide = is_wide(columns);
-    const bool next = !BN_EXACT_SQUARES && t->far && rows * columns * sizeof(stored) <= MOST_OF_NEXT;
+    const bool next = !BN_EXACT_SQUARES && t->far && !t->pages && rows * columns * sizeof(stored) <= MOST_OF_NEXT;
 
     if (what == AROUND && next)
         add_block_from(what, SECOND, false, t, a, rows, columns, pivot, s, q);

@@ -145,10 +145,12 @@ static void coefficients_of(const walk *k, size_t column, size_t columns, const 
 static void make_own(const walk *k, size_t column, size_t columns, const double *a, const double *b, strip_tables *t,
                      bn_coefficients *c)
 {
+    const size_t table = bn_table_values(k->work->plan.value);
+
     coefficients_of(k, column, columns, a, b, c);
     c->factors = (char *)t + (c->stream ? (output_at(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
-    c->half_pitch = bn_table_values(k->work->plan.value) / 2;
-    c->table_pitch = c->stream ? 2 * bn_strip_values(k->work->plan.value) : 2 * c->half_pitch;
+    c->half_pitch = table / 2;
+    c->table_pitch = c->stream ? 2 * bn_strip_values(k->work->plan.value) : table;
     c->place = c->factor_a_value ? place_in_line(k, column) : 0;
     if (c->place == 0 && !c->stream) c->shares_lines = false; /* within a strip, see worth_lines in elements.h */
     k->operation->make_factors(c);
