@@ -58,7 +58,7 @@ static const struct argp_option table[] = {
     {"reps", REPS, "N", 0, "repetitions of each contest; default as many as --min-time wants, at least 11", 0},
     {"min-time", MIN_TIME, "SECONDS", 0, "to spend on a contest at least; default 1", 0},
     {"csv", CSV, "FILE", 0, "write the results there too", 0},
-    {"append", APPEND, NULL, 0, "add rows to that file, without a header", 0},
+    {"append", APPEND, NULL, 0, "add rows to that file, without a header unless it is new", 0},
     {"all-isa", ALL_ISA, NULL, 0, "run once for each instruction set, best first; says which the machine lacks", 0},
     {"weak", WEAK, NULL, 0, "rows times the threads; speed-up compares with one thread on one share of the rows", 0},
     {"machine", MACHINE, NULL, 0, "print the lines that every result begins with, and nothing else", 0},
@@ -272,7 +272,8 @@ static FILE *open_csv(const options *o)
         perror(o->csv);
         exit(1);
     }
-    if (!o->append) {
+    fseek(f, 0, SEEK_END);
+    if (ftell(f) == 0) {
         report_machine(f, o->match.last_level);
         report_csv_header(f);
     }
