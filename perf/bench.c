@@ -272,8 +272,8 @@ static FILE *open_csv(const options *o)
         perror(o->csv);
         exit(1);
     }
-    fseek(f, 0, SEEK_END);
-    if (ftell(f) == 0) {
+    fseek(f, 0, SEEK_END); /* of a pipe there is no such place */
+    if (!o->append || ftell(f) <= 0) {
         report_machine(f, o->match.last_level);
         report_csv_header(f);
     }

@@ -329,8 +329,8 @@ BN_INLINE bool is_just_after(const stored *out, const stored *in)
  * pages, but where tables run ahead: every other 2 KB of the output are written just before these are read at the same
  * place of a page, see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22 times as fast (model 106).
  * Nor where a line of the output begins within one of the input: together no line is read ahead, see take_line. For
- * that, past the cache, nor where rows share places of a page and the output begins a few lines after an input: with
- * vectors of 32 bytes it took 4 to 6 times as long (Zen 3; with 64 not measured).
+ * the same reason none of the three past the cache where rows share places of a page and the output begins a few lines
+ * after an input: with vectors of 32 bytes it took 4 to 6 times as long (Zen 3; with 64 not measured).
  *
  * Smaller vectors want more registers than there are. In cache only the first go together, 1.0 to 1.6 times as fast;
  * past it rows of a page or more, forward, that share no places, 1.03 to 1.4. Others take 1.05 to 1.25 times as long
