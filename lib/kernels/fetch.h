@@ -20,6 +20,9 @@ BN_INLINE bool is_wide(size_t values) { return values * sizeof(real) >= WIDE_ROW
 BN_INLINE bool is_long(size_t values) { return values * sizeof(stored) >= LONG_ROW; }
 BN_INLINE bool is_long_run(size_t run) { return run * sizeof(stored) >= LONG_RUN; }
 
+/* With vectors of 64 bytes not measured, of 16 arithmetic decides: fetched as ever. */
+BN_INLINE bool is_close(const bn_tile *t) { return BN_VECTOR_BYTES == 32 && t->close; }
+
 enum { LINE_VALUES = LINE / sizeof(stored) };
 
 enum { NOWHERE, FIRST, SECOND }; /* the cache to fetch into */

@@ -37,7 +37,8 @@ typedef struct bn_tile {
     size_t lanes;          /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
     size_t row;            /* its first row in the arrays */
     size_t rows_in_arrays; /* behind the last a strip of all rows goes on with the next columns */
-    bool far;              /* the arrays are beyond the last cache */
+    bool close;            /* the arrays come fast enough without being fetched */
+    bool far;              /* they are beyond the last cache, */
     bool pages;            /* and they are fetched by several pages at once */
 } bn_tile;
 

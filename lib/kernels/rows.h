@@ -26,6 +26,23 @@ BN_INLINE void add_rows_at_once(int what, source a, size_t rows, const double *p
     }
 }
 
+/* So many columns from one on. The third of the rows is given apart, so that gcc has two places to count them from. */
+BN_INLINE void add_rows_in_step(int what, source a, source third, size_t from, size_t columns, const double *pivot,
+                                double *s, double *q)
+{
+    vd x[TOGETHER], dy[TOGETHER];
+
+    BN_UNROLL
+    for (size_t j = from; j < from + columns; j += VD) {
+        for (size_t r = 0; r < TOGETHER; r++) {
+            const source row = r < 2 ? moved_by(a, r, j) : moved_by(third, r - 2, j);
+            x[r] = x_widen(row.x);
+            if (what == GRADIENT) dy[r] = x_widen(row.dy);
+        }
+        add_column(what, x, dy, TOGETHER, has_pivot(what) ? vd_load(pivot + j) : vd_zero(), s + j, q + j);
+    }
+}
+
 /* A vector of columns, or a part of one: beyond it the pivot is 0 too. */
 BN_INLINE void add_rows(int what, source a, size_t rows, size_t part, const double *pivot, double *s, double *q)
 {
@@ -51,6 +68,12 @@ BN_INLINE void hide_origin(int what, source *a)
     if (what == GRADIENT) __asm__("" : "+r"(a->dy));
 #endif
 }
+
+/* Columns of a step. Of what is in cache the arithmetic decides, and the instructions around it: with vectors of 32
+ * bytes a line of each row at once takes 31 instead of 40 to 46 for 16 values, and sums of f32 are 1.05 to 1.2 times as
+ * fast, of doubles 1.0 to 1.1. From memory they would take 0.97 to 1.1 times as long, of 16 bits 1.1 (Zen 3; vectors of
+ * 64 bytes not measured). */
+enum { NEAR_STEP = BN_VECTOR_BYTES == 32 && (int)AT_ONCE == (int)VD ? (int)LINE_VALUES : (int)AT_ONCE };
 
 /* By pages, each of TOGETHER rows that are fetched during a group is of another page. Steps take turns, so that a line
  * is asked for once. */
@@ -104,20 +127,22 @@ BN_INLINE bool is_next_block(int what, int cache) { return what == AROUND && cac
 
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
  * in the order of addresses, its share of a later group, or of several. */
-BN_INLINE void add_row_group(int what, int cache, bool pages, const bn_tile *t, source tile, size_t from, group_ahead g,
-                             size_t rows, size_t columns, const double *pivot, double *s, double *q)
+BN_INLINE void add_row_group(int what, int cache, bool pages, size_t step, const bn_tile *t, source tile, size_t from,
+                             group_ahead g, size_t rows, size_t columns, const double *pivot, double *s, double *q)
 {
     const source a = moved_by(tile, from, 0);
-    const size_t fewest = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * AT_ONCE * sizeof(stored);
+    const size_t fewest = cache == SECOND ? 2 * TOGETHER : TOGETHER, share = rows * step * sizeof(stored);
     const size_t ahead = is_next_block(what, cache) ? t->rows : rows_ahead(a.x_stride, fewest);
     const size_t ahead_dy = rows_ahead(a.dy_stride, fewest);
     const uintptr_t first = beyond(a.x, g.row * a.x_stride), first_dy = beyond(a.dy, g.row * a.dy_stride);
+    source third = moved_by(a, rows > 2 ? 2 : 0, 0);
     size_t j = 0;
 
+    if (step > AT_ONCE) hide_origin(what, &third);
     for (size_t r = 0; r < rows; r++) {
         uintptr_t next = row_later(cache, t, tile.x, a.x_stride, from + r + ahead, columns);
         uintptr_t next_dy = row_later(cache, t, tile.dy, a.dy_stride, from + r + ahead_dy, columns);
-        for (const size_t end = columns / AT_ONCE * (r + 1) / rows * AT_ONCE; j < end; j += AT_ONCE) {
+        for (const size_t end = columns / step * (r + 1) / rows * step; j < end; j += step) {
             if (pages) {
                 fetch_share(cache, first, g.apart * a.x_stride * sizeof(stored), j);
                 if (what == GRADIENT) fetch_share(cache, first_dy, g.apart * a.dy_stride * sizeof(stored), j);
@@ -129,47 +154,55 @@ BN_INLINE void add_row_group(int what, int cache, bool pages, const bn_tile *t, 
                     next_dy += share;
                 }
             }
-            source here = moved_by(a, 0, j);
-            hide_origin(what, &here);
-            add_rows_at_once(what, here, rows, pivot + j, s + j, q + j);
+            if (step > AT_ONCE) {
+                add_rows_in_step(what, a, third, j, step, pivot, s, q);
+            } else {
+                source here = moved_by(a, 0, j);
+                hide_origin(what, &here);
+                add_rows_at_once(what, here, rows, pivot + j, s + j, q + j);
+            }
         }
     }
     for (; j + VD <= columns; j += VD) add_rows(what, moved_by(a, 0, j), rows, VD, pivot + j, s + j, q + j);
     if (j < columns) add_rows(what, moved_by(a, 0, j), rows, columns - j, pivot + j, s + j, q + j);
 }
 
-BN_INLINE void add_block_from(int what, int cache, bool pages, const bn_tile *t, source a, size_t rows, size_t columns,
-                              const double *pivot, double *s, double *q)
+BN_INLINE void add_block_from(int what, int cache, bool pages, size_t step, const bn_tile *t, source a, size_t rows,
+                              size_t columns, const double *pivot, double *s, double *q)
 {
     const size_t to_page = pages ? rows_to_page(a.x_stride) : 1;
     size_t r = 0;
 
     for (; r + TOGETHER <= rows; r += TOGETHER)
-        add_row_group(what, cache, pages, t, a, r, ahead_of_group(r / TOGETHER, to_page), TOGETHER, columns, pivot, s,
-                      q);
-    for (; r < rows; r++) add_row_group(what, cache, false, t, a, r, (group_ahead){0}, 1, columns, pivot, s, q);
+        add_row_group(what, cache, pages, step, t, a, r, ahead_of_group(r / TOGETHER, to_page), TOGETHER, columns,
+                      pivot, s, q);
+    for (; r < rows; r++)
+        add_row_group(what, cache, false, AT_ONCE, t, a, r, (group_ahead){0}, 1, columns, pivot, s, q);
 }
 
-/* s and q hold whole vectors. */
+/* s and q hold whole vectors. What is added up AROUND has just been read. */
 BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, const double *pivot, double *s,
                          double *q)
 {
     const size_t rows = t->rows;
     const bool pages = is_by_pages(what, t->pages), wide = is_wide(columns);
+    const bool near = is_close(t) || (!t->far && is_long(columns));
     const bool next = !BN_EXACT_SQUARES && t->far && !t->pages && rows * columns * sizeof(stored) <= MOST_OF_NEXT;
 
     if (what == AROUND && next)
-        add_block_from(what, SECOND, false, t, a, rows, columns, pivot, s, q);
-    else if (what == AROUND || (!t->far && is_long(columns))) /* the former has just been read */
-        add_block_from(what, NOWHERE, false, t, a, rows, columns, pivot, s, q);
+        add_block_from(what, SECOND, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
+    else if (what == AROUND || near)
+        add_block_from(what, NOWHERE, false, NEAR_STEP, t, a, rows, columns, pivot, s, q);
     else if (pages && wide)
-        add_block_from(what, SECOND, true, t, a, rows, columns, pivot, s, q);
+        add_block_from(what, SECOND, true, AT_ONCE, t, a, rows, columns, pivot, s, q);
     else if (pages)
-        add_block_from(what, FIRST, true, t, a, rows, columns, pivot, s, q);
+        add_block_from(what, FIRST, true, AT_ONCE, t, a, rows, columns, pivot, s, q);
     else if (t->far && wide)
-        add_block_from(what, SECOND, false, t, a, rows, columns, pivot, s, q);
+        add_block_from(what, SECOND, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
+    else if (t->far || (int)NEAR_STEP == (int)AT_ONCE)
+        add_block_from(what, FIRST, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
     else
-        add_block_from(what, FIRST, false, t, a, rows, columns, pivot, s, q);
+        add_block_from(what, FIRST, false, NEAR_STEP, t, a, rows, columns, pivot, s, q);
 }
 
 /* Rows of a strided narrow matrix, set side by side. */
@@ -188,7 +221,8 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
     stored packed_x[TOGETHER * BN_LANES_MOST], packed_dy[TOGETHER * BN_LANES_MOST];
 
     for (size_t r = 0; r < rows;) {
-        const size_t full = (rows - r) / lanes, take = dense ? full : least(full, TOGETHER);
+        const size_t full = (rows - r) / lanes;
+        size_t take = dense ? full : least(full, TOGETHER);
         const size_t here = take > 0 ? take * lanes : rows - r, values = take > 0 ? wide : here * columns;
         source from = moved_by(a, r, 0);
         if (!dense) {
@@ -200,10 +234,13 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
             }
         }
         from.x_stride = from.dy_stride = wide;
+        take = larger(take, 1);
         if (dense && is_by_pages(what, t->pages))
-            add_block_from(what, FIRST, true, t, from, larger(take, 1), values, pivot, s, q);
+            add_block_from(what, FIRST, true, AT_ONCE, t, from, take, values, pivot, s, q);
+        else if (is_close(t) || !dense)
+            add_block_from(what, NOWHERE, false, NEAR_STEP, t, from, take, values, pivot, s, q);
         else
-            add_block_from(what, FIRST, false, t, from, larger(take, 1), values, pivot, s, q);
+            add_block_from(what, FIRST, false, AT_ONCE, t, from, take, values, pivot, s, q);
         r += here;
     }
 }

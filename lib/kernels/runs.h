@@ -150,7 +150,8 @@ BN_INLINE void add_short_runs(int what, int cache, const bn_tile *t, source a, c
 }
 
 /* The same of longer ones; where there are no pages, of all. */
-BN_INLINE void add_long_runs(int what, const bn_tile *t, source a, const double *pivot, double *s, double *q)
+BN_INLINE void add_long_runs(int what, bool fetched, const bn_tile *t, source a, const double *pivot, double *s,
+                             double *q)
 {
     enum { AT_A_TIME = STEPS_TOGETHER * BN_STEP };
     const size_t together = rows_together(t->run);
@@ -162,10 +163,10 @@ BN_INLINE void add_long_runs(int what, const bn_tile *t, source a, const double 
      * for parts: 112 x 112 is 1.02 times as fast, 56 x 56, if a strip has one feature, 1.2 (Xeon of family 6, model
      * 167). */
     const bool gains = large ? what != GRADIENT : what == GRADIENT || sizeof(stored) > 2 || !whole;
-    const bool pages = HAS_PAGES && t->pages && what != AROUND && gains && (whole || t->columns == 1);
+    const bool pages = HAS_PAGES && fetched && t->pages && what != AROUND && gains && (whole || t->columns == 1);
     const later l = {.x = lead_of(values, next_run(t, a.x_stride), AHEAD),
                      .dy = lead_of(values, next_run(t, a.dy_stride), AHEAD),
-                     .cache = is_long_run(t->run) ? SECOND : NOWHERE,
+                     .cache = fetched && is_long_run(t->run) ? SECOND : NOWHERE,
                      .pages = pages && large,
                      .in_parts = pages && !large,
                      .x_parts = parts_of(row, t->from, a.x_stride, count),
@@ -193,8 +194,10 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
 {
     double lanes_s[BN_LONG_RUNS * BN_LANES], lanes_q[BN_LONG_RUNS * BN_LANES];
 
-    if (!HAS_PAGES || is_long_run(t->run))
-        add_long_runs(what, t, a, pivot, lanes_s, lanes_q);
+    if (!HAS_PAGES || (is_long_run(t->run) && !is_close(t)))
+        add_long_runs(what, true, t, a, pivot, lanes_s, lanes_q);
+    else if (is_long_run(t->run))
+        add_long_runs(what, false, t, a, pivot, lanes_s, lanes_q);
     else if (t->far && what != AROUND)
         add_short_runs(what, FIRST, t, a, pivot, lanes_s, lanes_q);
     else

@@ -95,7 +95,7 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, size_t part, v
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        d[i] = x[i] - pivot;
+        d[i] = vd_minus(x[i], pivot);
         products[i] = what == AROUND ? d[i] * d[i] : dy[i] * d[i];
     }
     if (part < VD) products[n - 1] = first_of(products[n - 1], part);

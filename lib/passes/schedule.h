@@ -26,6 +26,7 @@ typedef enum bn_order {
 typedef struct bn_schedule {
     bn_order order;
     size_t threads;     /* at most */
+    bool close;         /* what sums read comes fast enough without being fetched */
     bool far;           /* what is read and written does not stay in the last cache */
     bool pages;         /* and is fetched by several pages at once */
     bool stream;        /* write with stores that pass the cache by */

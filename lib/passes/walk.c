@@ -33,6 +33,7 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .lanes = p->lanes,
                     .row = here.row,
                     .rows_in_arrays = p->rows,
+                    .close = k->schedule->close,
                     .far = k->schedule->far,
                     .pages = k->schedule->pages};
 
