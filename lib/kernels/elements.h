@@ -67,7 +67,7 @@ BN_INLINE void extreme_value(const bn_coefficients *c, size_t f, elements a)
 
 /* ---- a row ---- */
 
-_Static_assert(2 * (int)LINE <= (int)BN_TABLE_RUN, "of runs above half of it a line has two features at most");
+_Static_assert(2 * (int)LINE <= (int)BN_TABLE_RUN, "of runs from half of it on a line has two features at most");
 
 /* Values before the first whole cache line: a streaming store wants it so. */
 BN_INLINE size_t to_line(const stored *p, size_t values)
@@ -256,8 +256,8 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
     }
 }
 
-/* Consecutive runs of the features from `first` on. Where there are several, each is longer than a cache line, so that
- * no line holds parts of three. */
+/* Consecutive runs of the features from `first` on. Where there are several, each is a cache line or longer, so that no
+ * line holds parts of three. */
 BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later l, int how)
 {
     const bool stream = how == STREAM;

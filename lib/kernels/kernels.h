@@ -21,9 +21,9 @@ enum {
     BN_LANES = 16,       /* a run that is summed along has so many lanes, */
     BN_STEP = 64,        /* and so many values make one addition to each; */
     BN_LONG_RUNS = 32,   /* a tile has so many features of runs along at most */
-    BN_TABLE_RUN = 128   /* bytes; runs up to half of it have one factor a value in the tables of the element passes: a
-                            vector may have many features. Of longer ones a cache line has two at most; runs up to all
-                            of it may have one too */
+    BN_TABLE_RUN = 128   /* bytes; runs below half of it have one factor a value in the tables of the element passes: a
+                            vector may have many features. Of others a cache line has two at most; runs up to all of it
+                            may have one too */
 };
 
 /* A table has room for a strip's factors, and for those of a cache line before and after. */
