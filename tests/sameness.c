@@ -157,8 +157,9 @@ static struct digests digests_of(const bnorm_desc *d, const struct input *input,
 }
 
 /* Small caches: what stayed in them is streamed, other strips are cut, and pages are fetched several at once, or one by
- * one. Rows wider than a strip are passed over as a whole, of inference only with a workspace. Of 37377 rows of 8 the
- * last group has 513: in IEEE half 4 times 128 go at once, and what is left is less than a cache line. */
+ * one. And a last cache of a few cores, in which all stays, whatever this machine has. Rows wider than a strip are
+ * passed over as a whole, of inference only with a workspace. Of 37377 rows of 8 the last group has 513: in IEEE half 4
+ * times 128 go at once, and what is left is less than a cache line. */
 static size_t check_caches(const bnorm_desc *d, const struct input *input, bool extreme)
 {
     static const struct variant variants[] = {
@@ -167,15 +168,20 @@ static size_t check_caches(const bnorm_desc *d, const struct input *input, bool 
         {.threads = 3, .workspace = true, .x_padding = 3, .y_padding = 5, .dx_padding = 1},
         {.threads = 5, .workspace = true, .shift = 3},
         {.threads = 2, .workspace = true, .y_in_place = true, .dx_in_place = true}};
+    static const struct {
+        size_t bytes;
+        bool pages; /* NEON does without, whatever it is told */
+        const char *name;
+    } caches[] = {{1, true, "small caches, pages"}, {(size_t)16 << 20, false, "in cache"}, {1, false, "small caches"}};
     const struct digests plain = digests_of(d, input, &(struct variant){.threads = 1}, extreme);
     size_t whole = 0;
-    for (int pages = test_quick(); pages < 2; pages++) { /* NEON does without, whatever it is told */
-        cache_pretend(1, pages);
-        whole += goes_by_whole_rows(d);
+    for (size_t c = 0; c < (test_quick() ? 2 : LENGTH(caches)); c++) {
+        cache_pretend(caches[c].bytes, caches[c].pages);
+        whole += streams(d) && goes_by_whole_rows(d);
         for (size_t i = 0; i < LENGTH(variants); i++) {
-            describe_image(d, pages ? "pages, variant" : "variant", i);
+            describe_image(d, extreme ? "extreme, variant" : "variant", i);
             const struct digests other = digests_of(d, input, &variants[i], extreme);
-            check_same(&plain, &other, extreme ? "small caches, extreme" : "small caches");
+            check_same(&plain, &other, caches[c].name);
         }
         cache_pretend(0, false);
     }
