@@ -267,7 +267,7 @@ static void check_tails(struct slot *slots, bnorm_dtype type, bnorm_layout layou
     for (size_t tail = 1; tail <= 70; tail += test_quick() ? 3 : 1)
         for (size_t i = 0; i < count + 1; i++) {
             const size_t batch = i < count ? batches[i] : 1 + tail * 29 % 71;
-            const bnorm_desc d = bnorm_image(type, layout, batch, first ? 1 + tail % 4 : tail, first ? tail : 1);
+            const bnorm_desc d = bnorm_image(type, layout, batch, first ? 1 + tail % 5 : tail, first ? tail : 1);
             const bnorm_desc apart = padded(d, 1 + tail % 5, false), same = padded(d, 1 + tail % 3, true);
             check_shape(slots, &d, false, longer());
             if (longer() || tail % 2) check_shape(slots, &apart, false, longer());

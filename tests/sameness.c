@@ -116,10 +116,11 @@ CASE(sameness, layouts_and_options)
         {.without_optional = true},
         {.without_optional = true, .workspace = true, .threads = 3, .x_padding = 1},
     };
-    static const size_t last[][3] = {{2, 1, 1},    {3, 5, 1},     {64, 16, 1},   {200, 3, 1},  {129, 67, 1},
-                                     {5000, 3, 1}, {30, 1029, 1}, {4096, 64, 1}, {3, 12, 100}, {70000, 1, 1}};
-    static const size_t first[][3] = {{2, 1, 1},   {3, 5, 1},  {65, 17, 3},  {50, 3, 49},   {5, 64, 16},
-                                      {9, 5, 100}, {2, 3, 63}, {50, 64, 49}, {3, 2, 12544}, {2000, 2, 7}};
+    static const size_t last[][3] = {{2, 1, 1},    {3, 5, 1},     {64, 16, 1},   {200, 3, 1},
+                                     {129, 67, 1}, {5000, 3, 1},  {30, 1029, 1}, {4096, 64, 1},
+                                     {3, 12, 100}, {70000, 1, 1}, {40, 79, 1},   {7, 95, 9}};
+    static const size_t first[][3] = {{2, 1, 1},  {3, 5, 1},    {65, 17, 3},   {50, 3, 49},  {5, 64, 16}, {9, 5, 100},
+                                      {2, 3, 63}, {50, 64, 49}, {3, 2, 12544}, {2000, 2, 7}, {7, 70, 8},  {3, 70, 32}};
     for (int t = 0; t < TYPES; t++)
         for (int l = 0; l < LAYOUTS; l++)
             for (size_t s = 0; s < LENGTH(last); s++) {
@@ -202,7 +203,8 @@ CASE(sameness, caches)
 {
     check_band();
     static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {2100, 129}};
-    static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000}, {600, 7, 49}, {60, 30, 100}};
+    static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000},
+                                      {600, 7, 49},  {60, 30, 100}, {4, 9000, 16}};
     size_t whole = 0;
     for (int t = 0; t < (test_quick() ? 1 : TYPES); t++) {
         for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(last)); s++) {

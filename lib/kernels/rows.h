@@ -71,8 +71,8 @@ BN_INLINE void hide_origin(int what, source *a)
 
 /* Columns of a step. Of what is in cache the arithmetic decides, and the instructions around it: with vectors of 32
  * bytes a line of each row at once takes 31 instead of 40 to 46 for 16 values, and sums of f32 are 1.05 to 1.2 times as
- * fast, of doubles 1.0 to 1.1. From memory they would take 0.97 to 1.1 times as long, of 16 bits 1.1 (Zen 3; vectors of
- * 64 bytes not measured). */
+ * fast, of doubles 1.0 to 1.1. From memory they would take 0.97 to 1.1 times as long (Zen 3; vectors of 64 bytes not
+ * measured). Not of 16 bits, where AT_ONCE is more than a vector: in cache they took 1.1 times as long by lines. */
 enum { NEAR_STEP = BN_VECTOR_BYTES == 32 && (int)AT_ONCE == (int)VD ? (int)LINE_VALUES : (int)AT_ONCE };
 
 /* By pages, each of TOGETHER rows that are fetched during a group is of another page. Steps take turns, so that a line
@@ -180,7 +180,7 @@ BN_INLINE void add_block_from(int what, int cache, bool pages, size_t step, cons
         add_row_group(what, cache, false, AT_ONCE, t, a, r, (group_ahead){0}, 1, columns, pivot, s, q);
 }
 
-/* s and q hold whole vectors. What is added up AROUND has just been read. */
+/* s and q hold whole vectors. */
 BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, const double *pivot, double *s,
                          double *q)
 {
@@ -191,7 +191,7 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
 
     if (what == AROUND && next)
         add_block_from(what, SECOND, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
-    else if (what == AROUND || near)
+    else if (what == AROUND || near) /* the former has just been read */
         add_block_from(what, NOWHERE, false, NEAR_STEP, t, a, rows, columns, pivot, s, q);
     else if (pages && wide)
         add_block_from(what, SECOND, true, AT_ONCE, t, a, rows, columns, pivot, s, q);
@@ -199,7 +199,7 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
         add_block_from(what, FIRST, true, AT_ONCE, t, a, rows, columns, pivot, s, q);
     else if (t->far && wide)
         add_block_from(what, SECOND, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
-    else if (t->far || (int)NEAR_STEP == (int)AT_ONCE)
+    else if (t->far || (int)NEAR_STEP == (int)AT_ONCE) /* the latter lest there be two copies */
         add_block_from(what, FIRST, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
     else
         add_block_from(what, FIRST, false, NEAR_STEP, t, a, rows, columns, pivot, s, q);

@@ -304,12 +304,12 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t threads)
  * one factor a feature a strip may be several tiles, unless tiles are tasks of their own: what is done once a feature
  * is a chain of operations, and the chains of many features overlap. With an eighth of the core's cache one to eight
  * images of 7 x 7 are 1.05 to 1.2 times as fast, inference of one 1.4; with half of it 50 of them take 1.05 times as
- * long (Xeon of family 6, model 207). In the last cache of a few cores it is any width: in longer pieces of rows, from
- * there, 8 to 50 images of 7 x 7 to 17 x 17 are 1.0 to 1.2 times as fast as in pieces that stay in the core's own
- * cache (Zen 3). */
+ * long (Xeon of family 6, model 207). Where all arrays stay in the last cache of a few cores, no cache counts: in
+ * longer pieces of rows, from there, 8 to 50 images of 7 x 7 to 17 x 17 are 1.0 to 1.2 times as fast as in pieces that
+ * stay in the core's own (Zen 3). */
 static size_t widest_strip(const bn_plan *p, bn_trips trips, const bn_schedule *s, size_t blocks)
 {
-    const bool resident = s->order == BN_RESIDENT, any = resident && !s->far && !is_of_socket();
+    const bool resident = s->order == BN_RESIDENT, any = resident && p->run > 1 && !s->far && !is_of_socket();
     const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
     size_t most = s->tile;
 
@@ -425,7 +425,8 @@ static size_t tasks(const bn_plan *p, const bn_schedule *s)
 
 /* What depends on what, in order: the shape says how many threads are worth it, and the order as far as it can; threads
  * that own columns may be fewer; by the threads, whose caches count, arrays are far or not; by that, what was to be
- * streamed may reside; then columns are cut into bands and strips, and threads without any are left out. */
+ * streamed may reside; then columns are cut into bands and strips, and threads without any are left out; what is close
+ * follows from the rest. */
 
 bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
 {
@@ -440,7 +441,6 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     s.order = order_of(p, trips, s.threads);
     if (s.order == BN_RESIDENT) s.threads = owners(p, s.threads);
     s.far = beyond_cache(bytes, both(trips), s.threads);
-    s.close = !s.far && comes_by_itself(p, bytes / arrays * trips.reads, s.threads);
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     s.stream = s.far && !trips.in_place;
     if (s.order == BN_STREAMED && worth_residing(p, trips, s.threads, s.far)) s.order = BN_RESIDENT;
@@ -453,5 +453,6 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
         if (both(trips)) s.at_once = blocks_at_once(p, trips.reads, &s);
         s.threads = least(s.threads, tasks(p, &s));
     }
+    s.close = !s.far && comes_by_itself(p, bytes / arrays * trips.reads, s.threads);
     return s;
 }
