@@ -14,8 +14,7 @@ enum {
                                  0.6 to 0.95 of the time of one (Xeon of family 6, model 207) */
     FEATURE_VALUES = 32,      /* values that take as long as what is done once a feature, 3 to 8 ns: with them 8 x 3000
                                  has two threads, which take 0.6 to 0.7 of the time of one (the same) */
-    FEW_ROWS = 4,             /* of 16 bits, and twice as many of others: not worth a factor a value, see
-                                 bn_factor_a_value */
+    FEW_ROWS = 4,             /* not worth a factor a value, see bn_factor_a_value */
     ARRAYS_MOST = 3,          /* of the size of x that a call reads and writes */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
     LAST_CACHE = 32 << 20,    /* bytes of the largest last cache that a few cores share */
@@ -33,11 +32,11 @@ size_t bn_table_values(size_t value) { return values_in(BN_TABLE_BYTES, computed
 /* Of few rows it takes longer to make them than is gained by them: without, images of 7 x 7 in bfloat16 are 2.1 times
  * as fast forward if it is one, 1.45 if they are four, inference of one 3.9 times; with AVX2 1.5, 1.0 and 2.1, but
  * eight in half take 1.2 times as long (Xeon of family 6, model 207). Of 4 x 4 in float, one is 1.3 times as fast, its
- * inference 1.9, four 1.15 to 1.3, eight 1.1 to 1.15 (Zen 3). */
+ * inference 1.9, four 1.15 to 1.3 (Zen 3); eight would be 1.1, but of 5 x 5 without AVX2 0.9. */
 bool bn_factor_a_value(const bn_plan *p)
 {
-    const size_t run = p->run * p->value, few = p->value < sizeof(float) ? FEW_ROWS : 2 * FEW_ROWS;
-    return p->rows > few ? run <= BN_TABLE_RUN : run < BN_TABLE_RUN / 2;
+    const size_t run = p->run * p->value;
+    return p->rows > FEW_ROWS ? run <= BN_TABLE_RUN : run < BN_TABLE_RUN / 2;
 }
 
 /* ---- room: what any walk of a shape may want, whatever the caches and the threads are ---- */
