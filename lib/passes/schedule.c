@@ -429,7 +429,8 @@ static size_t tasks(const bn_plan *p, const bn_schedule *s)
 
 bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
 {
-    const size_t arrays = trips.reads + trips.elements, bytes = p->values * p->columns * p->value * arrays;
+    const size_t array = p->values * p->columns * p->value, arrays = trips.reads + trips.elements;
+    const size_t bytes = array * arrays;
     bn_schedule s = {.threads = threads_worth(p, arrays, asked),
                      .strip = p->columns,
                      .tile = p->columns,
@@ -452,6 +453,6 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
         if (both(trips)) s.at_once = blocks_at_once(p, trips.reads, &s);
         s.threads = least(s.threads, tasks(p, &s));
     }
-    s.close = !s.far && comes_by_itself(p, bytes / arrays * trips.reads, s.threads);
+    s.close = !s.far && comes_by_itself(p, array * trips.reads, s.threads);
     return s;
 }
