@@ -35,7 +35,8 @@
  * Errors are bounded, however many values there are, for values of 1e-30 to 1e30 in size (double: 2^-500 to 2^500, but
  * below 2^512 / sqrt(M), or the sum of M squares overflows) and means of up to 1e6 standard deviations;
  * tests/README.md has the bounds. No status says that values are beyond: their squares overflow or vanish, as those of
- * the formulas do.
+ * the formulas do. A running variance in float does so earlier, while training is right: it is infinite from a standard
+ * deviation of 1.8e19 on, and inference then yields beta; below 1.1e-19 it is subnormal, below 2.7e-23 it is 0.
  *
  * Built in this version: all dtypes, both layouts, BNORM_IDENTITY. The other activations, residual and dresidual are
  * declared, and answer BNORM_UNSUPPORTED.
@@ -84,7 +85,8 @@ extern "C" {
 
 /* The type of x, y, dx, dy, residual and dresidual: float, double, bfloat16 (the upper 16 bits of a float), IEEE 754
  * binary16; the last two take 2 bytes, in the machine's byte order, whatever C type holds them. Parameters and running
- * statistics are float, or double with BNORM_F64; saved statistics are always double. */
+ * statistics are float, or double with BNORM_F64; saved statistics are always double, but for BNORM_F64 with an invstd
+ * that is right to 2^-30 of itself. */
 typedef enum bnorm_dtype { BNORM_F32 = 0, BNORM_F64 = 1, BNORM_BF16 = 2, BNORM_F16 = 3 } bnorm_dtype;
 
 /* Channels last: row-major N x C, NHWC. Channels first: NCHW. */
@@ -195,7 +197,8 @@ typedef struct bnorm_buffers {
 
 /* ---- 5. Status --------------------------------------------------------------------------------------------------- */
 
-/* Where several apply, the first in this order is returned. */
+/* Where several apply, the first in this order is returned. "The errors of the description" are those from
+ * BNORM_UNKNOWN_ABI to BNORM_BAD_THREADS; the environment's is among them. */
 typedef enum bnorm_status {
     BNORM_OK = 0,
     BNORM_NULL,            /* a required pointer is NULL, or one of a pair is */
@@ -289,9 +292,10 @@ BNORM_API void bnorm_layer_destroy(bnorm_layer *layer);
  * BNORM_NO_MEMORY where the workspace has to grow; on any error the layer stays as it was. */
 BNORM_API bnorm_status bnorm_layer_forward(bnorm_layer *layer, size_t batch, const void *x, void *y, bool training);
 
-/* bnorm_backward of the last training forward that succeeded, whatever inference came after it: x and dy are of its
- * batch, and x is the one it had, for the layer keeps no copy. dx may be dy, or NULL. Before any such forward there are
- * no saved statistics: BNORM_NULL. If it had y == x, backward with that x is refused: BNORM_X_OVERWRITTEN. */
+/* bnorm_backward of the last training forward that succeeded, also of an empty batch, whatever inference came after
+ * it: x and dy are of its batch, and x is the one it had, for the layer keeps no copy. dx may be dy, or NULL. Before
+ * any such forward there are no saved statistics: BNORM_NULL. If it had y == x, backward with that x is refused:
+ * BNORM_X_OVERWRITTEN. */
 BNORM_API bnorm_status bnorm_layer_backward(bnorm_layer *layer, const void *x, const void *dy, void *dx);
 
 /* The layer's own arrays of C floats, or doubles with BNORM_F64, to read and to write (an optimiser's step, a

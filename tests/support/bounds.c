@@ -37,7 +37,8 @@
  *         largest rounds to infinity.
  *
  * running two roundings of the type: of the two products' sum, and of what is stored, 2u (abs((1 - r) old) + abs(r
- * batch)). On top r times the error of the batch's mean, or variance: relative, twice that of invstd.
+ * batch)), and a least subnormal where they underflow. On top r times the error of the batch's mean, or variance:
+ *         relative, twice that of invstd. What exceeds the type is infinite.
  *
  * dbeta, dgamma  the last rounding, to the type: 1 ulp. The sum's error: k v sum abs(terms).
  *
