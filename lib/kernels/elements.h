@@ -493,8 +493,8 @@ BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t 
 }
 
 /* Each way has loops of its own: one that has to step over its fetching took up to 1.4 times as long, depending on
- * where it came to lie in the lines of code (Zen 3). What passes the cache by is far; rows that exceed a strip, in
- * cache or in place, want no fetching. */
+ * where it came to lie in the lines of code (Zen 3). Pages are fetched only for what passes the cache by; rows that
+ * exceed a strip, in cache or in place, want no fetching. */
 BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows)
 {
     if (c->extreme) {
@@ -502,8 +502,10 @@ BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows
     } else if (c->stream) {
         if (HAS_PAGES && c->pages)
             pass_how(c, a, s, rows, true, true, STREAM);
-        else
+        else if (c->far)
             pass_how(c, a, s, rows, true, false, STREAM);
+        else
+            pass_how(c, a, s, rows, false, false, STREAM);
     } else if (c->factor_a_value && exceeds_strip(c)) {
         pass_table(c, a, s, rows, false, false, ROWS);
     } else if (c->far) {

@@ -37,9 +37,9 @@ typedef struct bn_tile {
     size_t lanes;          /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
     size_t row;            /* its first row in the arrays */
     size_t rows_in_arrays; /* behind the last a strip of all rows goes on with the next columns */
-    bool close;            /* the arrays come fast enough without being fetched */
-    bool far;              /* they are beyond the last cache, */
-    bool pages;            /* and they are fetched by several pages at once */
+    bool close;            /* what is read comes fast enough without being fetched */
+    bool far;              /* it does not stay in the last cache, */
+    bool pages;            /* and it is fetched by several pages at once */
 } bn_tile;
 
 /* What an element pass needs of each feature. */
@@ -49,9 +49,9 @@ typedef struct bn_coefficients {
     bool shares_lines;          /* rows follow each other in all arrays, and a line that two of them share is written as
                                    a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
-    bool far;                   /* the arrays are beyond the last cache */
+    bool far;                   /* what is read is to be fetched ahead, */
+    bool pages;                 /* by several pages at once */
     bool stream;                /* write with stores that pass the cache by: a fence is to follow */
-    bool pages;                 /* and fetch by several pages at once */
     bool extreme;               /* some features may not go by their factors, see factors.h: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;
     const void *gamma, *beta;

@@ -158,6 +158,8 @@ static bool shared_evenly(size_t strips, size_t blocks, size_t blocks_of_group, 
 
 /* ---- caches ---- */
 
+static bool both(bn_trips trips) { return trips.sums && trips.elements; }
+
 static bool is_of_socket(void) { return bn_last_level_cache() > LAST_CACHE; }
 
 /* What is counted on of the last cache. Of one that dozens of cores share: 16 MB by one thread, 20 by two, 24 at most,
@@ -167,16 +169,25 @@ static size_t last_cache(size_t threads)
     return is_of_socket() ? least(12 + 4 * threads, 24) << 20 : bn_last_level_cache();
 }
 
-/* Stores that pass the cache by, and the fetching that goes with them, pay from about 9/16 of the caches on, for what
- * is read is to stay for the second trip; where there is one trip from 10/16. Of a cache of 32 MB, 20 MB took 0.64 to
- * 0.92 of the time so, 16 MB longer (Zen 3); of 48 MB, 14 to 17 MB 0.56 to 0.94, and with a reading of the output
- * afterwards 0.76 to 1.03, 8 to 13 MB 0.83 to 1.22 and 1.0 to 1.18 (Xeon of family 6, model 106). The 300 MB of a
- * socket are not for one program: 16 MB take 0.6 of the time where they are not counted on, with that reading 0.9
- * to 1.14 (model 207). What the threads' cores have of their own adds to the last one. */
-static bool beyond_cache(size_t bytes, bool two_trips, size_t threads)
+/* Stores that pass the cache by pay from about 9/16 of the caches on, for what is read is to stay for the second trip;
+ * where there is one trip from 10/16. Of a cache of 32 MB, 20 MB took 0.64 to 0.92 of the time so, 16 MB longer (Zen
+ * 3); of 48 MB, 14 to 17 MB 0.56 to 0.94, and with a reading of the output afterwards 0.76 to 1.03, 8 to 13 MB 0.83 to
+ * 1.22 and 1.0 to 1.18 (Xeon of family 6, model 106). The 300 MB of a socket are not for one program: 16 MB take 0.6 of
+ * the time where they are not counted on, with that reading 0.9 to 1.14 (model 207). What the threads' cores have of
+ * their own adds to the last one. */
+static bool beyond_cache(size_t bytes, bn_trips trips, size_t threads)
 {
     const size_t cache = last_cache(threads) + threads * bn_core_cache();
-    return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (two_trips ? 9 : 10);
+    return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (both(trips) ? 9 : 10);
+}
+
+/* Whether what is read does not stay in the last cache. What passes that by takes nothing of it, so only what is read
+ * counts: not fetched ahead, calls of 19 MB to twice that, or in a backward pass to 28, are 1.0 to 1.4 times as fast.
+ * After another has had the cache for itself they take 1.05 to 1.1 times as long (Zen 3). Of a socket's all counts. */
+static bool is_far(size_t array, bn_trips trips, size_t threads)
+{
+    const size_t arrays = trips.reads + (is_of_socket() ? trips.elements : 0);
+    return beyond_cache(array * arrays, trips, threads);
 }
 
 /* Whether what is summed comes as fast as it can be summed, so that to ask for it ahead only takes time: rows from what
@@ -214,8 +225,6 @@ static size_t features_in_cache(const bn_plan *p, size_t reads, size_t threads, 
 }
 
 /* ---- the order ---- */
-
-static bool both(bn_trips trips) { return trips.sums && trips.elements; }
 
 /* Pieces of rows whose size is a power of two share few sets of the core's cache. On 512 KB, 4 images of 49 pixels and
  * 512 channels, 800 KB of x and dy, are 1.7 times as fast backwards crossed as on one thread; 300 x 512, 1.2 MB,
@@ -413,6 +422,20 @@ static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
     s->whole_rows = !resident && trips.room && trips.elements && in_whole_rows(p, s->table_pitch);
 }
 
+/* Whether elements go strip by strip, or band by band, as sums do: what they read is in some cache since then. */
+static bool is_cached(const bn_plan *p, const bn_schedule *s)
+{
+    return s->order == BN_RESIDENT || s->band < p->columns;
+}
+
+/* Whether what elements read is fetched ahead. From a last cache that a few cores share images come fast enough:
+ * backward of 50 images of 7 x 7 to 19 x 19 is 1.02 to 1.09 times as fast without, forward 0.97 to 1.1; strips of a
+ * matrix would take 1.1 times as long (Zen 3). */
+static bool is_far_again(const bn_plan *p, bn_trips trips, const bn_schedule *s)
+{
+    return s->far && !(p->run > 1 && trips.sums && is_cached(p, s) && !is_of_socket());
+}
+
 /* How many threads have something to do. */
 static size_t tasks(const bn_plan *p, const bn_schedule *s)
 {
@@ -440,9 +463,9 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
 
     s.order = order_of(p, trips, s.threads);
     if (s.order == BN_RESIDENT) s.threads = owners(p, s.threads);
-    s.far = beyond_cache(bytes, both(trips), s.threads);
+    s.stream = beyond_cache(bytes, trips, s.threads) && !trips.in_place;
+    s.far = is_far(array, trips, s.threads);
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
-    s.stream = s.far && !trips.in_place;
     if (s.order == BN_STREAMED && worth_residing(p, trips, s.threads, s.far)) s.order = BN_RESIDENT;
     s.group = chunks_to_a_node(p, s.threads);
     if (s.order == BN_CROSSED)
@@ -453,6 +476,8 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
         if (both(trips)) s.at_once = blocks_at_once(p, trips.reads, &s);
         s.threads = least(s.threads, tasks(p, &s));
     }
+    s.far_again = is_far_again(p, trips, &s);
+    s.pages_again = s.pages && !is_cached(p, &s);
     s.close = !s.far && comes_by_itself(p, array * trips.reads, s.threads);
     return s;
 }

@@ -27,8 +27,10 @@ typedef struct bn_schedule {
     bn_order order;
     size_t threads;     /* at most */
     bool close;         /* what sums read comes fast enough without being fetched */
-    bool far;           /* what is read and written does not stay in the last cache */
+    bool far;           /* what sums read, or elements without any, does not stay in the last cache, */
     bool pages;         /* and is fetched by several pages at once */
+    bool far_again;     /* what elements read is to be fetched ahead, */
+    bool pages_again;   /* by several pages at once */
     bool stream;        /* write with stores that pass the cache by */
     bool whole_rows;    /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads
                            share, in the room of all nodes but the first */

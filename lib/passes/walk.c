@@ -128,13 +128,10 @@ static size_t place_in_line(const walk *k, size_t column)
 static void coefficients_of(const walk *k, size_t column, size_t columns, const double *a, const double *b,
                             bn_coefficients *c)
 {
-    const bn_schedule *const s = k->schedule;
-    const bool cached = s->order == BN_RESIDENT || s->band < k->work->plan.columns; /* since the sums */
-
     k->operation->coefficients(k->work, column, columns, a, b, c);
-    c->far = s->far;
-    c->pages = s->pages && !cached;
-    c->stream = s->stream;
+    c->far = k->schedule->far_again;
+    c->pages = k->schedule->pages_again;
+    c->stream = k->schedule->stream;
 }
 
 /* Factors in tables of this thread's own. Past the cache these all begin where the output does in its page: a load
