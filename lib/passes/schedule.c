@@ -10,6 +10,9 @@ enum {
     PIECE = 6 << 10,          /* bytes of a strip's row from which on the way to the next costs little: two threads of a
                                  Zen 3 read pieces of 3 KB at 0.8 of this pace, of 800 bytes at 0.6 */
     PIECE_LEAST = 1 << 10,    /* bytes of a strip's row below which none is cut */
+    OWNED = 16 << 10,         /* bytes of an image's features that a thread owns: of fewer threads rather share out
+                                 images, see worth_residing, */
+    OWNED_LEAST = 8 << 10,    /* and of fewer than these one thread does as well as two */
     THREAD_VALUES = 48 << 10, /* values to read and write before a thread has paid: for 96 to 128 << 10 of them two take
                                  0.6 to 0.95 of the time of one (Xeon of family 6, model 207) */
     FEATURE_VALUES = 32,      /* values that take as long as what is done once a feature, 3 to 8 ns: with them 8 x 3000
@@ -122,6 +125,13 @@ static bool evenly(size_t most, size_t threads, size_t rows) { return 10 * most 
 static bool even_in_chunks(const bn_plan *p, size_t threads)
 {
     return evenly(divide_up(p->chunks, threads) * p->chunk_blocks * p->block_rows, threads, p->rows);
+}
+
+/* The same of images, which may be one more block for some: no thread has more than a third above the mean. */
+static bool images_in_chunks(const bn_plan *p, size_t threads)
+{
+    const size_t most = least(divide_up(p->chunks, threads) * p->chunk_blocks, p->blocks);
+    return 3 * bn_plan_values_before(p, most) * threads <= 4 * p->values;
 }
 
 static size_t divide_nearest(size_t a, size_t b) { return (a + b / 2) / b; }
@@ -266,7 +276,10 @@ static bn_order order_of(const bn_plan *p, bn_trips trips, size_t threads)
  * first a feature stays in the core's own cache, or in its share of the last one, unless there are so few that threads
  * would wait for each other longer than for memory. Rows of channels last are cut where strips of a page save a trip to
  * memory: 700 and 1000 of them are 1.05 to 1.3 times as fast. From a socket's last cache they come no faster than from
- * memory: forward training of 1024 x 4096 is 1.2 times as fast uncut. */
+ * memory: forward training of 1024 x 4096 is 1.2 times as fast uncut. Threads whose features are next to each other's
+ * in short rows get in each other's way as rows of a matrix do, see owners: 8 to 64 features of 7 x 7 to 19 x 19 took
+ * two threads as long as one, and are 1.3 to 3.5 times as fast with images shared out; from 20 to 30 KB of a row on
+ * that would be 0.85 to 1.3 (Zen 3). */
 static bool worth_residing(const bn_plan *p, bn_trips trips, size_t threads, bool far)
 {
     if (threads == 1 && p->blocks <= 2) return true;
@@ -277,6 +290,7 @@ static bool worth_residing(const bn_plan *p, bn_trips trips, size_t threads, boo
     const size_t fit = least(in_cache, p->columns), piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
     if (fit == 0 || (fit < p->columns && fit * p->run * p->value < piece)) return false;
     if (p->run == 1) return far;
+    if (threads > 1 && p->columns * p->run * p->value < threads * OWNED && images_in_chunks(p, threads)) return false;
     return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;
 }
 
@@ -312,7 +326,7 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t threads)
  * one factor a feature a strip may be several tiles, unless tiles are tasks of their own: what is done once a feature
  * is a chain of operations, and the chains of many features overlap. With an eighth of the core's cache one to eight
  * images of 7 x 7 are 1.05 to 1.2 times as fast, inference of one 1.4; with half of it 50 of them take 1.05 times as
- * long (Xeon of family 6, model 207). Where all arrays stay in the last cache of a few cores, no cache counts: in
+ * long (Xeon of family 6, model 207). Where what is read stays in the last cache of a few cores, no cache counts: in
  * longer pieces of rows, from there, 8 to 50 images of 7 x 7 to 17 x 17 are 1.0 to 1.2 times as fast as in pieces that
  * stay in the core's own (Zen 3). */
 static size_t widest_strip(const bn_plan *p, bn_trips trips, const bn_schedule *s, size_t blocks)
@@ -402,6 +416,16 @@ static void cut_crosswise(const bn_plan *p, bn_schedule *s)
     s->table_pitch = bn_table_values(p->value);
 }
 
+/* Columns of a strip of which threads own the same number each, `even` or a few more, so that each begins with a cache
+ * line. Features of longer runs rather begin within one: of 40 of 75 x 75 two threads had 32 and 8, and took 1.4 times
+ * as long (Zen 3). */
+static size_t owned_strip(const bn_plan *p, size_t even, size_t step, size_t threads)
+{
+    const size_t strip = round_up(even, step), most = divide_up(divide_up(p->columns, strip), threads) * strip;
+    const bool apart = p->run > 1 && !bn_factor_a_value(p) && even * p->run * p->value >= OWNED_LEAST;
+    return apart && !evenly(least(most, p->columns), threads, p->columns) ? even : strip;
+}
+
 /* The other orders. Streamed, threads are to have about as much each. */
 static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
 {
@@ -413,7 +437,8 @@ static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
     const size_t columns = columns_of_band(p, trips, s), most = widest_strip(p, trips, s, blocks);
     const size_t step = features_to_a_line(p, columns < p->columns ? least(most, columns) : most);
     const size_t strips = divide_up(columns, in_steps(most, step));
-    s->strip = round_up(divide_up(columns, resident ? round_up(strips, s->threads) : strips), step);
+    const size_t even = divide_up(columns, resident ? round_up(strips, s->threads) : strips);
+    s->strip = resident ? owned_strip(p, even, step, s->threads) : round_up(even, step);
     while (streamed && s->strip > step && s->strip * p->run * p->value > PIECE_LEAST &&
            !shared_evenly(divide_up(columns, s->strip), p->blocks, blocks, s->threads))
         s->strip = round_up(s->strip / 2, step);
