@@ -203,9 +203,24 @@ static void check_band(void)
     cache_pretend(0, false);
 }
 
+/* In whole lines of 16 features one thread would have 32 of 40. Of 24 features of 7 x 7 threads would get in each
+ * other's way: there they share out images. */
+static void check_owned(void)
+{
+#ifdef _OPENMP
+    const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 4, 40, 5625);
+    const bnorm_desc narrow = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 384, 24, 49);
+    cache_pretend((size_t)16 << 20, false);
+    CHECK(owned_by_two(&large) == 20, "%zu features to a thread", owned_by_two(&large));
+    CHECK(owned_by_two(&narrow) == 0, "%zu features to a thread", owned_by_two(&narrow));
+    cache_pretend(0, false);
+#endif
+}
+
 CASE(sameness, caches)
 {
     check_band();
+    check_owned();
     static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {2100, 129}};
     static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000},
                                       {600, 7, 49},  {60, 30, 100}, {4, 9000, 16}};

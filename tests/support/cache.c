@@ -43,4 +43,10 @@ static bn_schedule schedule_of(const bnorm_desc *d, int threads)
 bool streams(const bnorm_desc *d) { return schedule_of(d, 1).stream; }
 bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, 1).whole_rows; }
 size_t band_of(const bnorm_desc *d) { return schedule_of(d, 1).band; }
+size_t owned_by_two(const bnorm_desc *d)
+{
+    const bn_schedule s = schedule_of(d, 2);
+    return s.order == BN_RESIDENT ? s.strip : 0;
+}
+
 bool crosses(const bnorm_desc *d) { return schedule_of(d, 2).order == BN_CROSSED; }
