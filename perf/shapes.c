@@ -35,7 +35,9 @@ static bool parse(const char *text, shape *s)
 
 /* From small work, where a call's overhead counts, to arrays beyond any cache; powers of two and not; narrow and wide.
  * ResNet-50 at batch 50: the sizes of the activations that its batch norms see. Midsize: x of 1 to 2 MB, narrow to
- * wide, which just pays for a second thread. */
+ * wide, which just pays for a second thread. Networks: of one image to 128, layers of MobileNetV2 (M. Sandler et al.,
+ * 2018), EfficientNet-B3 (M. Tan, Q. Le, 2019), Inception v3 (C. Szegedy et al., 2016), VGG-16 (K. Simonyan, A.
+ * Zisserman, 2015) and ResNet-20 for images of 32 x 32 (K. He et al., 2016). */
 static bool add_suite(shape_list *list, const char *name)
 {
     if (!strcmp(name, "matrices"))
@@ -46,6 +48,11 @@ static bool add_suite(shape_list *list, const char *name)
                                 "50x14x14x256,50x7x7x2048,50x7x7x512");
     if (!strcmp(name, "midsize"))
         return shapes_add(list, "65536x4,16384x20,4096x64,4096x100,1000x400,512x1000,256x1024,100x3000,32x16384");
+    if (!strcmp(name, "networks"))
+        return shapes_add(list, "1x112x112x32,1x56x56x144,1x28x28x192,1x14x14x576,1x7x7x1280,32x56x56x24,32x28x28x192,"
+                                "32x14x14x96,32x7x7x320,8x75x75x192,8x38x38x288,8x19x19x816,8x10x10x1536,32x35x35x96,"
+                                "32x17x17x192,32x8x8x384,8x224x224x64,8x56x56x256,8x14x14x512,128x32x32x16,"
+                                "128x16x16x32,128x8x8x64");
     if (!strcmp(name, "prototype")) return shapes_add(list, "256x1024,4096x512,1024x4096,8192x4096,65536x64,262144x64");
     return false;
 }

@@ -22,7 +22,7 @@ static inline size_t shape_elements(const shape *s) { return shape_rows(s) * s->
 /* "4096x512" or "50x28x28x512"; returns text. */
 const char *shape_text(const shape *s, char text[64]);
 
-/* Adds a comma-separated list of shapes and suites ("matrices", "resnet50"). False where a word is neither. */
+/* Adds a comma-separated list of shapes and suites ("matrices", "resnet50" ...). False where a word is neither. */
 bool shapes_add(shape_list *list, const char *text);
 void shapes_finish(shape_list *list);
 

@@ -222,8 +222,8 @@ CASE(sameness, caches)
     check_band();
     check_owned();
     static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {2100, 129}};
-    static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000},
-                                      {600, 7, 49},  {60, 30, 100}, {4, 9000, 16}};
+    static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000}, {600, 7, 49},
+                                      {60, 30, 100}, {4, 9000, 16}, {4, 40, 1125}};
     size_t whole = 0;
     for (int t = 0; t < (test_quick() ? 1 : TYPES); t++) {
         for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(last)); s++) {

@@ -85,8 +85,8 @@ extern "C" {
 
 /* The type of x, y, dx, dy, residual and dresidual: float, double, bfloat16 (the upper 16 bits of a float), IEEE 754
  * binary16; the last two take 2 bytes, in the machine's byte order, whatever C type holds them. Parameters and running
- * statistics are float, or double with BNORM_F64; saved statistics are always double, but for BNORM_F64 with an invstd
- * that is right to 2^-30 of itself. */
+ * statistics are float, or double with BNORM_F64; saved statistics are always double: invstd is right to 2^-30 of
+ * itself, with BNORM_F64 to double's precision. */
 typedef enum bnorm_dtype { BNORM_F32 = 0, BNORM_F64 = 1, BNORM_BF16 = 2, BNORM_F16 = 3 } bnorm_dtype;
 
 /* Channels last: row-major N x C, NHWC. Channels first: NCHW. */

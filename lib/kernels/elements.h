@@ -321,7 +321,7 @@ BN_INLINE bool is_just_after(const stored *out, const stored *in)
  * vectors of 64 bytes:
  *
  *     rows whose tables do not stay in the first cache   inference 1.02 to 1.4 past the last cache, 0.97 to 1.35 in it
- *     others past the cache, but not backward (0.96)     0.98 to 1.1, bfloat16 to 1.19
+ *     others written past it, but not backward (0.96)    0.98 to 1.1, bfloat16 to 1.19
  *     in cache, where rows begin at several places of    inference 1.0 to 1.28, backward 1.0 to 1.1
  *     a line
  *

@@ -164,9 +164,9 @@ BN_INLINE void add_long_runs(int what, bool fetched, const bn_tile *t, source a,
      * 167). */
     const bool gains = large ? what != GRADIENT : what == GRADIENT || sizeof(stored) > 2 || !whole;
     const bool pages = HAS_PAGES && fetched && t->pages && what != AROUND && gains && (whole || t->columns == 1);
-    /* Parts of two arrays the hardware follows as well by itself: past the cache 56 x 56 to 224 x 224 backward is 1.02
-     * to 1.1 times as fast so, of doubles 1.06 to 1.12; whole runs, and one array, would take 1.05 to 1.15 times as
-     * long (Zen 3; vectors of 64 bytes: see next_run). */
+    /* Parts of two arrays the hardware follows as well by itself, unless it is to go by pages: past the cache 56 x 56
+     * to 224 x 224 backward is 1.02 to 1.1 times as fast so, of doubles 1.06 to 1.12, in it 1.0 to 1.04; whole runs,
+     * and one array, would take 1.05 to 1.15 times as long (Zen 3; vectors of 64 bytes: see next_run). */
     const bool followed = BN_VECTOR_BYTES == 32 && what == GRADIENT && !whole;
     const later l = {.x = lead_of(values, next_run(t, a.x_stride), AHEAD),
                      .dy = lead_of(values, next_run(t, a.dy_stride), AHEAD),

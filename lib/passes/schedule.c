@@ -12,7 +12,7 @@ enum {
     PIECE_LEAST = 1 << 10,    /* bytes of a strip's row below which none is cut */
     OWNED = 16 << 10,         /* bytes of an image's features that a thread owns: of fewer threads rather share out
                                  images, see worth_residing, */
-    OWNED_LEAST = 8 << 10,    /* and of fewer than these one thread does as well as two */
+    OWNED_LEAST = 8 << 10,    /* and of fewer than these strips keep to whole lines: one thread does as well as two */
     THREAD_VALUES = 48 << 10, /* values to read and write before a thread has paid: for 96 to 128 << 10 of them two take
                                  0.6 to 0.95 of the time of one (Xeon of family 6, model 207) */
     FEATURE_VALUES = 32,      /* values that take as long as what is done once a feature, 3 to 8 ns: with them 8 x 3000
@@ -131,7 +131,7 @@ static bool even_in_chunks(const bn_plan *p, size_t threads)
 static bool images_in_chunks(const bn_plan *p, size_t threads)
 {
     const size_t most = least(divide_up(p->chunks, threads) * p->chunk_blocks, p->blocks);
-    return 3 * bn_plan_values_before(p, most) * threads <= 4 * p->values;
+    return 3 * (bn_plan_values_before(p, most) - bn_plan_values_before(p, 0)) * threads <= 4 * p->values;
 }
 
 static size_t divide_nearest(size_t a, size_t b) { return (a + b / 2) / b; }
@@ -188,7 +188,7 @@ static size_t last_cache(size_t threads)
 static bool beyond_cache(size_t bytes, bn_trips trips, size_t threads)
 {
     const size_t cache = last_cache(threads) + threads * bn_core_cache();
-    return bytes > ((size_t)1 << 20) && bytes > cache / 16 * (both(trips) ? 9 : 10);
+    return bytes > cache / 16 * (both(trips) ? 9 : 10);
 }
 
 /* Whether what is read does not stay in the last cache. What passes that by takes nothing of it, so only what is read
@@ -277,9 +277,9 @@ static bn_order order_of(const bn_plan *p, bn_trips trips, size_t threads)
  * would wait for each other longer than for memory. Rows of channels last are cut where strips of a page save a trip to
  * memory: 700 and 1000 of them are 1.05 to 1.3 times as fast. From a socket's last cache they come no faster than from
  * memory: forward training of 1024 x 4096 is 1.2 times as fast uncut. Threads whose features are next to each other's
- * in short rows get in each other's way as rows of a matrix do, see owners: 8 to 64 features of 7 x 7 to 19 x 19 took
- * two threads as long as one, and are 1.3 to 3.5 times as fast with images shared out; from 20 to 30 KB of a row on
- * that would be 0.85 to 1.3 (Zen 3). */
+ * in short rows get in each other's way as rows of a matrix do, see owners: 8 to 64 features of 7 x 7, 8 to 24 of 17 x
+ * 17 took two threads as long as one, and are 1.2 to 3.5 times as fast with images shared out, near 32 KB of an image
+ * 0.95 to 1.9; beyond, to 64 KB, they would be 0.8 to 1.4 (Zen 3; more than two threads not measured). */
 static bool worth_residing(const bn_plan *p, bn_trips trips, size_t threads, bool far)
 {
     if (threads == 1 && p->blocks <= 2) return true;
@@ -416,14 +416,26 @@ static void cut_crosswise(const bn_plan *p, bn_schedule *s)
     s->table_pitch = bn_table_values(p->value);
 }
 
-/* Columns of a strip of which threads own the same number each, `even` or a few more, so that each begins with a cache
- * line. Features of longer runs rather begin within one: of 40 of 75 x 75 two threads had 32 and 8, and took 1.4 times
- * as long (Zen 3). */
+/* The most columns that a thread owns in such strips. */
+static size_t most_owned(size_t columns, size_t strip, size_t threads)
+{
+    const size_t strips = divide_up(columns, strip);
+    size_t most = 0;
+    for (size_t t = 0; t < threads; t++) {
+        const range mine = share(strips, t, threads);
+        most = larger(most, least(mine.to * strip, columns) - mine.from * strip);
+    }
+    return most;
+}
+
+/* Columns of a strip that one thread owns: `even`, or a few more, so that each strip begins with a cache line. Long
+ * runs rather begin within one than be shared out unevenly: of 40 features of 75 x 75 two threads had 32 and 8, and
+ * took 1.4 times as long (Zen 3). */
 static size_t owned_strip(const bn_plan *p, size_t even, size_t step, size_t threads)
 {
-    const size_t strip = round_up(even, step), most = divide_up(divide_up(p->columns, strip), threads) * strip;
-    const bool apart = p->run > 1 && !bn_factor_a_value(p) && even * p->run * p->value >= OWNED_LEAST;
-    return apart && !evenly(least(most, p->columns), threads, p->columns) ? even : strip;
+    const size_t lines = round_up(even, step);
+    if (bn_factor_a_value(p) || even * p->run * p->value < OWNED_LEAST) return lines;
+    return evenly(most_owned(p->columns, lines, threads), threads, p->columns) ? lines : even;
 }
 
 /* The other orders. Streamed, threads are to have about as much each. */
@@ -447,7 +459,8 @@ static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
     s->whole_rows = !resident && trips.room && trips.elements && in_whole_rows(p, s->table_pitch);
 }
 
-/* Whether elements go strip by strip, or band by band, as sums do: what they read is in some cache since then. */
+/* Whether elements go strip by strip, or band by band, as sums do, if there are any: then what they read is in some
+ * cache since. */
 static bool is_cached(const bn_plan *p, const bn_schedule *s)
 {
     return s->order == BN_RESIDENT || s->band < p->columns;
@@ -472,13 +485,14 @@ static size_t tasks(const bn_plan *p, const bn_schedule *s)
 
 /* What depends on what, in order: the shape says how many threads are worth it, and the order as far as it can; threads
  * that own columns may be fewer; by the threads, whose caches count, arrays are far or not; by that, what was to be
- * streamed may reside; then columns are cut into bands and strips, and threads without any are left out; what is close
- * follows from the rest. */
+ * streamed may reside; then columns are cut into bands and strips, and threads without any are left out; what is close,
+ * and what elements fetch, follows from the rest. */
 
 bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
 {
     const size_t array = p->values * p->columns * p->value, arrays = trips.reads + trips.elements;
     const size_t bytes = array * arrays;
+    const bool large = bytes > ((size_t)1 << 20); /* whatever the caches are */
     bn_schedule s = {.threads = threads_worth(p, arrays, asked),
                      .strip = p->columns,
                      .tile = p->columns,
@@ -488,8 +502,8 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
 
     s.order = order_of(p, trips, s.threads);
     if (s.order == BN_RESIDENT) s.threads = owners(p, s.threads);
-    s.stream = beyond_cache(bytes, trips, s.threads) && !trips.in_place;
-    s.far = is_far(array, trips, s.threads);
+    s.stream = large && beyond_cache(bytes, trips, s.threads) && !trips.in_place;
+    s.far = large && is_far(array, trips, s.threads);
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     if (s.order == BN_STREAMED && worth_residing(p, trips, s.threads, s.far)) s.order = BN_RESIDENT;
     s.group = chunks_to_a_node(p, s.threads);

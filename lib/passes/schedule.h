@@ -27,7 +27,7 @@ typedef struct bn_schedule {
     bn_order order;
     size_t threads;     /* at most */
     bool close;         /* what sums read comes fast enough without being fetched */
-    bool far;           /* what sums read, or elements without any, does not stay in the last cache, */
+    bool far;           /* what sums read, or elements without any, does not stay in the last cache (is_far), */
     bool pages;         /* and is fetched by several pages at once */
     bool far_again;     /* what elements read is to be fetched ahead, */
     bool pages_again;   /* by several pages at once */

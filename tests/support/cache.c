@@ -40,7 +40,12 @@ static bn_schedule schedule_of(const bnorm_desc *d, int threads)
     return bn_schedule_make(&plan, (bn_trips){true, true, .reads = 1, .room = true}, threads);
 }
 
-bool streams(const bnorm_desc *d) { return schedule_of(d, 1).stream; }
+bool streams(const bnorm_desc *d)
+{
+    const bn_schedule s = schedule_of(d, 1);
+    return s.stream && s.far;
+}
+
 bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, 1).whole_rows; }
 size_t band_of(const bnorm_desc *d) { return schedule_of(d, 1).band; }
 size_t owned_by_two(const bnorm_desc *d)

@@ -12,7 +12,7 @@
  * pages at once faster, or not; with 0 bytes the machine's own of all these. */
 void cache_pretend(size_t bytes, bool reads_pages);
 
-/* Whether a forward call on a whole batch, not in place, writes past the cache that the library finds. */
+/* Whether a forward call on a whole batch, not in place, reads and writes past the cache that the library finds. */
 bool streams(const bnorm_desc *desc);
 
 /* Whether its elements go by whole rows, of which a strip is a part. */
