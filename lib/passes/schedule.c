@@ -272,6 +272,15 @@ static bn_order order_of(const bn_plan *p, bn_trips trips, size_t threads)
     return without_nodes(p, p->chunks) ? BN_RESIDENT : BN_STREAMED;
 }
 
+/* Without sums: threads own features of images that they cannot share out evenly. One image of 56 x 56 and more is
+ * several blocks; with parts of each feature inference of it took two threads as long as one (Zen 3). */
+static bool owns_rather(const bn_plan *p, size_t threads)
+{
+    return p->run > 1 && threads > 1 && !evenly(divide_up(p->rows, threads), threads, p->rows) &&
+           p->columns * p->run * p->value >= threads * OWNED &&
+           evenly(divide_up(p->columns, threads), threads, p->columns);
+}
+
 /* What else is resident: two blocks, of whose nodes one thread has no use; and what stays in these caches. Channels
  * first a feature stays in the core's own cache, or in its share of the last one, unless there are so few that threads
  * would wait for each other longer than for memory. Rows of channels last are cut where strips of a page save a trip to
@@ -283,6 +292,7 @@ static bn_order order_of(const bn_plan *p, bn_trips trips, size_t threads)
 static bool worth_residing(const bn_plan *p, bn_trips trips, size_t threads, bool far)
 {
     if (threads == 1 && p->blocks <= 2) return true;
+    if (!trips.sums) return owns_rather(p, threads);
     if (!both(trips) || p->lanes > 1) return false;
     const bool only_own = p->run == 1 && is_of_socket();
     const size_t in_cache =
