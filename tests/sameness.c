@@ -203,16 +203,18 @@ static void check_band(void)
     cache_pretend(0, false);
 }
 
-/* In whole lines of 16 features one thread would have 32 of 40. Of 24 features of 7 x 7 threads would get in each
- * other's way: there they share out images. */
+/* In whole lines of 16 features one thread would have 32 of 40. Of 24 features of 7 x 7, or of parts of the same ones,
+ * threads would get in each other's way: they share out images, and of one image features. */
 static void check_owned(void)
 {
 #ifdef _OPENMP
     const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 4, 40, 5625);
     const bnorm_desc narrow = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 384, 24, 49);
+    const bnorm_desc one = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1, 144, 3136);
     cache_pretend((size_t)16 << 20, false);
-    CHECK(owned_by_two(&large) == 20, "%zu features to a thread", owned_by_two(&large));
-    CHECK(owned_by_two(&narrow) == 0, "%zu features to a thread", owned_by_two(&narrow));
+    CHECK(owned_by_two(&large, true) == 20, "%zu features to a thread", owned_by_two(&large, true));
+    CHECK(owned_by_two(&narrow, true) == 0, "%zu features to a thread", owned_by_two(&narrow, true));
+    CHECK(owned_by_two(&one, false) == 72, "%zu features to a thread", owned_by_two(&one, false));
     cache_pretend(0, false);
 #endif
 }

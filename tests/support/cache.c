@@ -33,25 +33,25 @@ size_t __wrap_bn_core_cache(void) { return atomic_load(&pretended) ? (size_t)64 
 
 bool __wrap_bn_reads_pages(void) { return atomic_load(&pretended) ? atomic_load(&pages) : __real_bn_reads_pages(); }
 
-static bn_schedule schedule_of(const bnorm_desc *d, int threads)
+static bn_schedule schedule_of(const bnorm_desc *d, bool training, int threads)
 {
     const size_t value = type_size(d->dtype);
     const bn_plan plan = bn_plan_make(d->layout == BNORM_CHANNELS_FIRST, d->batch, d->features, d->spatial, value);
-    return bn_schedule_make(&plan, (bn_trips){true, true, .reads = 1, .room = true}, threads);
+    return bn_schedule_make(&plan, (bn_trips){training, true, .reads = 1, .room = true}, threads);
 }
 
 bool streams(const bnorm_desc *d)
 {
-    const bn_schedule s = schedule_of(d, 1);
+    const bn_schedule s = schedule_of(d, true, 1);
     return s.stream && s.far;
 }
 
-bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, 1).whole_rows; }
-size_t band_of(const bnorm_desc *d) { return schedule_of(d, 1).band; }
-size_t owned_by_two(const bnorm_desc *d)
+bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, true, 1).whole_rows; }
+size_t band_of(const bnorm_desc *d) { return schedule_of(d, true, 1).band; }
+size_t owned_by_two(const bnorm_desc *d, bool training)
 {
-    const bn_schedule s = schedule_of(d, 2);
+    const bn_schedule s = schedule_of(d, training, 2);
     return s.order == BN_RESIDENT ? s.strip : 0;
 }
 
-bool crosses(const bnorm_desc *d) { return schedule_of(d, 2).order == BN_CROSSED; }
+bool crosses(const bnorm_desc *d) { return schedule_of(d, true, 2).order == BN_CROSSED; }

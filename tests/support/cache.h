@@ -21,8 +21,9 @@ bool goes_by_whole_rows(const bnorm_desc *desc);
 /* Columns that one thread streams from end to end before the next. */
 size_t band_of(const bnorm_desc *desc);
 
-/* Features in a strip that one of two threads takes from end to end; 0 where they share out blocks. */
-size_t owned_by_two(const bnorm_desc *desc);
+/* Features in a strip that one of two threads takes from end to end, in forward training or in inference; 0 where they
+ * share out blocks. */
+size_t owned_by_two(const bnorm_desc *desc, bool training);
 
 /* Whether two threads share its columns out for sums and then its rows for elements. */
 bool crosses(const bnorm_desc *desc);
