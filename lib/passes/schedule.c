@@ -293,7 +293,7 @@ static bool worth_residing(const bn_plan *p, bn_trips trips, size_t threads, boo
 {
     if (threads == 1 && p->blocks <= 2) return true;
     if (!trips.sums) return owns_rather(p, threads);
-    if (!both(trips) || p->lanes > 1) return false;
+    if (!trips.elements || p->lanes > 1) return false;
     const bool only_own = p->run == 1 && is_of_socket();
     const size_t in_cache =
         only_own ? features_in_own_cache(p, trips.reads, far) : features_in_cache(p, trips.reads, threads, far);
@@ -444,7 +444,7 @@ static size_t most_owned(size_t columns, size_t strip, size_t threads)
 static size_t owned_strip(const bn_plan *p, size_t even, size_t step, size_t threads)
 {
     const size_t lines = round_up(even, step);
-    if (bn_factor_a_value(p) || even * p->run * p->value < OWNED_LEAST) return lines;
+    if (lines == even || bn_factor_a_value(p) || even * p->run * p->value < OWNED_LEAST) return lines;
     return evenly(most_owned(p->columns, lines, threads), threads, p->columns) ? lines : even;
 }
 
