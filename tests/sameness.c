@@ -219,10 +219,25 @@ static void check_owned(void)
 #endif
 }
 
+/* Of arrays well beyond the cache; not where pieces of all images would share few sets of it, nor where several pages
+ * are read at once. */
+static void check_next(void)
+{
+    const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 50, 512, 784);
+    const bnorm_desc aligned = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 50, 512, 1024);
+    cache_pretend((size_t)16 << 20, false);
+    CHECK(fetches_next(&large) && !fetches_next(&aligned), "28 x 28: %d, 32 x 32: %d", fetches_next(&large),
+          fetches_next(&aligned));
+    cache_pretend((size_t)16 << 20, true);
+    CHECK(!fetches_next(&large), "the next strip is fetched where pages are read");
+    cache_pretend(0, false);
+}
+
 CASE(sameness, caches)
 {
     check_band();
     check_owned();
+    check_next();
     static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {2100, 129}};
     static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000}, {600, 7, 49},
                                       {60, 30, 100}, {4, 9000, 16}, {4, 40, 1125}};

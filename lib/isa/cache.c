@@ -46,26 +46,31 @@ size_t bn_last_level_cache(void)
     return known(&bytes, "/sys/devices/system/cpu/cpu0/cache/index3/size", (size_t)32 << 20);
 }
 
-static bool is_of_intel(void)
+enum { UNKNOWN, OTHER, INTEL, AMD };
+
+static int read_vendor(void)
 {
 #ifdef __x86_64__
     unsigned leaf, b, c, d;
-    return __get_cpuid(0, &leaf, &b, &c, &d) && b == signature_INTEL_ebx && c == signature_INTEL_ecx &&
-           d == signature_INTEL_edx;
-#else
-    return false;
+    if (!__get_cpuid(0, &leaf, &b, &c, &d)) return OTHER;
+    if (b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx) return INTEL;
+    if (b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx) return AMD;
 #endif
+    return OTHER;
 }
 
-bool bn_reads_pages(void)
+/* Under a hypervisor it took 12 us to ask. */
+static int vendor(void)
 {
-    enum { UNKNOWN, YES, NO };
     static atomic_int answer;
     int known_answer = atomic_load_explicit(&answer, memory_order_relaxed);
 
-    if (known_answer == UNKNOWN) { /* under a hypervisor it took 12 us to ask */
-        known_answer = is_of_intel() ? YES : NO;
+    if (known_answer == UNKNOWN) {
+        known_answer = read_vendor();
         atomic_store_explicit(&answer, known_answer, memory_order_relaxed);
     }
-    return known_answer == YES;
+    return known_answer;
 }
+
+bool bn_reads_pages(void) { return vendor() == INTEL; }
+bool bn_reads_beside_stores(void) { return vendor() == AMD && bn_core_cache() >= (size_t)1 << 20; }

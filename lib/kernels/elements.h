@@ -75,6 +75,13 @@ BN_INLINE size_t to_line(const stored *p, size_t values)
     return least((size_t)(-(uintptr_t)p % LINE) / sizeof(stored), values);
 }
 
+/* Where to fetch while elements are passed over: what is read of these next, or what is summed next, where it stands
+ * alike. */
+BN_INLINE lead lead_from(const bn_coefficients *c, size_t run, size_t next, size_t ahead)
+{
+    return c->next > 0 ? (lead){.run = SIZE_MAX, .rest = c->next} : lead_of(run, next, ahead);
+}
+
 BN_INLINE void fetch_line(elements a, size_t j, later l)
 {
     if (l.pages) {
@@ -361,7 +368,8 @@ BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, 
     const size_t apart = rows_apart(c, s), step = ROWS_AT_ONCE * apart;
     const size_t most = rows / step * step, next = apart == beside ? step : beside;
     const strides between = {apart * s.x, apart * s.dy, apart * s.out};
-    const later l = {.cache = cache, .x = lead_of(values, next * s.x, NEAR), .dy = lead_of(values, next * s.dy, NEAR)};
+    const later l = {
+        .cache = cache, .x = lead_from(c, values, next * s.x, NEAR), .dy = lead_from(c, values, next * s.dy, NEAR)};
 
     for (size_t i = 0; i < most; i += step)
         for (size_t r = i; r < i + apart; r += beside) {
@@ -396,8 +404,8 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
     const int cache = far ? SECOND : NOWHERE;
     const size_t step = c->repeat, values = step * width(c);
     const later l = {.cache = cache,
-                     .x = lead_of(values, step * s.x, NEAR),
-                     .dy = lead_of(values, step * s.dy, NEAR),
+                     .x = lead_from(c, values, step * s.x, NEAR),
+                     .dy = lead_from(c, values, step * s.dy, NEAR),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool shared = in_lines(how) && c->shares_lines;
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);
@@ -419,10 +427,10 @@ BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t
 {
     const bool whole = c->run == c->pitch;
     const size_t runs = whole ? c->columns : 1, values = runs * c->run, next = whole ? s.out : c->pitch;
-    const int cache = far ? FIRST : NOWHERE;
-    const later l = {.cache = cache,
-                     .x = lead_of(values, whole ? s.x : c->pitch, AHEAD),
-                     .dy = lead_of(values, whole ? s.dy : c->pitch, AHEAD),
+    const int cache = c->next > 0 ? SECOND : FIRST;
+    const later l = {.cache = far ? cache : NOWHERE,
+                     .x = lead_from(c, values, whole ? s.x : c->pitch, AHEAD),
+                     .dy = lead_from(c, values, whole ? s.dy : c->pitch, AHEAD),
                      .pages = by_pages && whole && values * sizeof(stored) > NEXT_BLOCK};
     const bool edges = how == STREAM && has_edges(a.out, next, values);
 

@@ -50,7 +50,8 @@ typedef struct bn_coefficients {
                                    a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bool far;                   /* what is read is to be fetched ahead, */
-    bool pages;                 /* by several pages at once */
+    bool pages;                 /* by several pages at once; */
+    size_t next;                /* or, unless 0, so many values further on: what is summed next */
     bool stream;                /* write with stores that pass the cache by: a fence is to follow */
     bool extreme;               /* some features may not go by their factors, see factors.h: these go in double */
     const double *mean, *invstd, *sum_dy, *sum_dy_d;

@@ -131,6 +131,7 @@ static void coefficients_of(const walk *k, size_t column, size_t columns, const 
     k->operation->coefficients(k->work, column, columns, a, b, c);
     c->far = k->schedule->far_again;
     c->pages = k->schedule->pages_again;
+    c->next = 0;
     c->stream = k->schedule->stream;
 }
 
@@ -174,19 +175,24 @@ static void prepare_shared(const walk *k, size_t column, size_t columns, size_t 
 /* Each trip has a frame of its own: what one needs of the stack does not stand there beside what the other needs. */
 #define APART __attribute__((noinline))
 
-static APART void resident_elements(const walk *k, size_t column, size_t columns, const double *a, const double *b)
+static APART void resident_elements(const walk *k, size_t column, size_t columns, bool fetch_next, const double *a,
+                                    const double *b)
 {
     bn_coefficients c;
     strip_tables t;
     make_own(k, column, columns, a, b, &t, &c);
+    if (fetch_next) {
+        c.far = true;
+        c.next = columns * k->work->plan.run;
+    }
     elements_back(k, (range){0, k->work->plan.blocks}, column, &c);
 }
 
 /* A strip from end to end: sums and elements while its rows are in cache. Its node begins with a cache line, so that
  * in strips of whole lines no vector lies across two: 8 x 4096 forward is 1.14 times as fast for it (Xeon of family 6,
  * model 207). Where it is to be kept and may begin so there, it is made there: 4 x 1024 forward is 1.1 times as fast
- * (model 106). */
-static void resident_strip(const walk *k, size_t strip)
+ * (model 106). `more`: this thread's next strip follows. */
+static void resident_strip(const walk *k, size_t strip, bool more)
 {
     const bn_work *const w = k->work;
     const size_t column = strip * k->schedule->strip, columns = columns_of_strip(k, column);
@@ -197,13 +203,13 @@ static void resident_strip(const walk *k, size_t strip)
 
     if (k->operation->sums) reduce(k, 0, w->plan.blocks, column, columns, a, b, scratch + 2 * columns);
     k->operation->finish(w, column, columns, a, b);
-    if (k->operation->elements) resident_elements(k, column, columns, a, b);
+    if (k->operation->elements) resident_elements(k, column, columns, more && k->schedule->fetch_next, a, b);
 }
 
 static void resident(const walk *k, size_t thread, size_t team)
 {
     const range mine = share(k->strips, thread, team);
-    for (size_t i = mine.from; i < mine.to; i++) resident_strip(k, i);
+    for (size_t i = mine.from; i < mine.to; i++) resident_strip(k, i, i + 1 < mine.to);
 }
 
 /* The first chunk of a group; of the one past the last, the number of chunks. */

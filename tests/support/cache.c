@@ -22,6 +22,8 @@ size_t __real_bn_core_cache(void);
 size_t __wrap_bn_core_cache(void);
 bool __real_bn_reads_pages(void);
 bool __wrap_bn_reads_pages(void);
+bool __real_bn_reads_beside_stores(void);
+bool __wrap_bn_reads_beside_stores(void);
 
 size_t __wrap_bn_last_level_cache(void)
 {
@@ -32,6 +34,11 @@ size_t __wrap_bn_last_level_cache(void)
 size_t __wrap_bn_core_cache(void) { return atomic_load(&pretended) ? (size_t)64 << 10 : __real_bn_core_cache(); }
 
 bool __wrap_bn_reads_pages(void) { return atomic_load(&pretended) ? atomic_load(&pages) : __real_bn_reads_pages(); }
+
+bool __wrap_bn_reads_beside_stores(void)
+{
+    return atomic_load(&pretended) ? !atomic_load(&pages) : __real_bn_reads_beside_stores();
+}
 
 static bn_schedule schedule_of(const bnorm_desc *d, bool training, int threads)
 {
@@ -48,6 +55,13 @@ bool streams(const bnorm_desc *d)
 
 bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, true, 1).whole_rows; }
 size_t band_of(const bnorm_desc *d) { return schedule_of(d, true, 1).band; }
+
+bool fetches_next(const bnorm_desc *d)
+{
+    const bn_schedule s = schedule_of(d, true, 1);
+    return s.order == BN_RESIDENT && s.fetch_next;
+}
+
 size_t owned_by_two(const bnorm_desc *d, bool training)
 {
     const bn_schedule s = schedule_of(d, training, 2);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* From now on the library finds a last-level cache of so many bytes, 64 KB for a core, and a machine that reads several
- * pages at once faster, or not; with 0 bytes the machine's own of all these. */
+ * pages at once faster, or else one that reads faster beside stores; with 0 bytes the machine's own of all these. */
 void cache_pretend(size_t bytes, bool reads_pages);
 
 /* Whether a forward call on a whole batch, not in place, reads and writes past the cache that the library finds. */
@@ -20,6 +20,9 @@ bool goes_by_whole_rows(const bnorm_desc *desc);
 
 /* Columns that one thread streams from end to end before the next. */
 size_t band_of(const bnorm_desc *desc);
+
+/* Whether what the next strip of a forward call reads is fetched while a strip is written. */
+bool fetches_next(const bnorm_desc *desc);
 
 /* Features in a strip that one of two threads takes from end to end, in forward training or in inference; 0 where they
  * share out blocks. */
