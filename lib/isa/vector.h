@@ -5,7 +5,8 @@
  * and, before or after including this file, what it does better:
  *
  *     bn_fma(a, b, c)  a * b + c in one instruction
- *     bn_minus(a, b)   a - b by another instruction, see vd_minus
+ *     bn_minus(a, b)   a - b, and
+ *     bn_plus(a, b)    a + b by another instruction, see vd_minus
  *     BN_OWN_WIDEN   vd_of_vh, vu_of_vs, vuh_of_vsh, vs_of_vu: gcc 12 converts in halves
  *     BN_OWN_HALF    vf_of_half, vh_of_half, half_of_vf
  *     BN_OWN_PART    load_part of all, and store_part of vf, vd, vs and vw
@@ -132,14 +133,22 @@ BN_INLINE vd vd_add_exact_square(vd a, vd c)
 #endif
 }
 
-/* a - b beside many additions and conversions and few products: where these have units of their own, as a product with
- * 1 less b, which rounds the same. */
+/* a - b, a + b beside many additions and conversions and few products: where these have units of their own, as a
+ * product with 1 less b, or and b, which rounds the same. */
 BN_INLINE vd vd_minus(vd a, vd b)
 {
 #ifdef bn_minus
     return bn_minus(a, b);
 #else
     return a - b;
+#endif
+}
+BN_INLINE vd vd_plus(vd a, vd b)
+{
+#ifdef bn_plus
+    return bn_plus(a, b);
+#else
+    return a + b;
 #endif
 }
 

@@ -90,7 +90,7 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, size_t part, v
         return;
     }
     if (what == SQUARES) {
-        *s += total(x, n);
+        *s = vd_plus(*s, total(x, n));
         for (size_t i = 0; i < n; i++) *q = vd_add_exact_square(x[i], *q);
         return;
     }
@@ -103,6 +103,6 @@ BN_INLINE void add(int what, const vd *x, const vd *dy, size_t n, size_t part, v
         add_keeping(s, q, total(products, n));
         return;
     }
-    *s += total(dy, n);
-    *q += total(products, n);
+    *s = vd_plus(*s, total(dy, n));
+    *q = vd_plus(*q, total(products, n));
 }
