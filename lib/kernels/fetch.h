@@ -3,6 +3,7 @@
 enum {
     AHEAD = 6144,      /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
                           to fetch ahead is more */
+    LEAP = 1024,       /* bytes, the same along runs that are fetched only where reading leaps */
     NEAR = 1536,       /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
                           AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
     WIDE_ROW = 1024,   /* bytes as computed, of 16 bits twice those in memory; of longer rows, those fetched ahead do
@@ -104,9 +105,13 @@ BN_INLINE void fetch_parts(const stored *start, parts p, size_t i, size_t values
 typedef struct later {
     int cache; /* of the leads */
     lead x, dy;
+    bool leaps; /* of the leads only what leaps */
     bool pages, in_parts;
     parts x_parts, dy_parts;
 } later;
+
+/* Whether what is fetched while value i is read is of another run. */
+BN_INLINE bool leaps_from(lead l, size_t i) { return l.runs > 0 || i + l.rest >= l.run; }
 
 BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)
 {

@@ -250,7 +250,7 @@ static bool is_power_of_two(size_t n) { return (n & (n - 1)) == 0; }
 static bool fetches_next(const bn_plan *p, bn_trips trips, size_t bytes)
 {
     const bool busy = p->value == 2 && p->run * p->value < PIECE_LEAST;
-    return both(trips) && bytes > 2 * bn_last_level_cache() && bn_reads_beside_stores() &&
+    return both(trips) && bytes > 2 * bn_last_level_cache() && bn_reads_as_zen4() &&
            !is_power_of_two(p->columns * p->run) && !busy;
 }
 
@@ -535,6 +535,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     s.fetch_next = s.far && fetches_next(p, trips, bytes);
     if (s.order == BN_STREAMED && worth_residing(p, trips, &s)) s.order = BN_RESIDENT;
+    s.leaps = s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
     s.group = chunks_to_a_node(p, s.threads);
     if (s.order == BN_CROSSED)
         cut_crosswise(p, &s);

@@ -35,7 +35,8 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .rows_in_arrays = p->rows,
                     .close = k->schedule->close,
                     .far = k->schedule->far,
-                    .pages = k->schedule->pages};
+                    .pages = k->schedule->pages,
+                    .leaps = k->schedule->leaps};
 
     for (size_t c = 0; c < columns; c += most) {
         tile.columns = least(most, columns - c);

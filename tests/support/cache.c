@@ -22,8 +22,8 @@ size_t __real_bn_core_cache(void);
 size_t __wrap_bn_core_cache(void);
 bool __real_bn_reads_pages(void);
 bool __wrap_bn_reads_pages(void);
-bool __real_bn_reads_beside_stores(void);
-bool __wrap_bn_reads_beside_stores(void);
+bool __real_bn_reads_as_zen4(void);
+bool __wrap_bn_reads_as_zen4(void);
 
 size_t __wrap_bn_last_level_cache(void)
 {
@@ -35,9 +35,9 @@ size_t __wrap_bn_core_cache(void) { return atomic_load(&pretended) ? (size_t)64 
 
 bool __wrap_bn_reads_pages(void) { return atomic_load(&pretended) ? atomic_load(&pages) : __real_bn_reads_pages(); }
 
-bool __wrap_bn_reads_beside_stores(void)
+bool __wrap_bn_reads_as_zen4(void)
 {
-    return atomic_load(&pretended) ? !atomic_load(&pages) : __real_bn_reads_beside_stores();
+    return atomic_load(&pretended) ? !atomic_load(&pages) : __real_bn_reads_as_zen4();
 }
 
 static bn_schedule schedule_of(const bnorm_desc *d, bool training, int threads)
