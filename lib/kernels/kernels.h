@@ -40,7 +40,7 @@ typedef struct bn_tile {
     bool close;            /* what is read comes fast enough without being fetched */
     bool far;              /* it does not stay in the last cache, */
     bool pages;            /* and it is fetched by several pages at once, */
-    bool leaps;            /* or, of long runs, only where reading leaps */
+    bool as_zen4;          /* or, of long runs, only where reading leaps; into the second cache */
 } bn_tile;
 
 /* What an element pass needs of each feature. */

@@ -535,7 +535,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     s.fetch_next = s.far && fetches_next(p, trips, bytes);
     if (s.order == BN_STREAMED && worth_residing(p, trips, &s)) s.order = BN_RESIDENT;
-    s.leaps = s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
+    s.as_zen4 = s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
     s.group = chunks_to_a_node(p, s.threads);
     if (s.order == BN_CROSSED)
         cut_crosswise(p, &s);

@@ -29,7 +29,7 @@ typedef struct bn_schedule {
     bool close;         /* what sums read comes fast enough without being fetched */
     bool far;           /* what sums read, or elements without any, does not stay in the last cache (is_far), */
     bool pages;         /* and is fetched by several pages at once, */
-    bool leaps;         /* or, of long runs, only where reading leaps */
+    bool as_zen4;       /* or, of long runs, only where reading leaps; into the second cache */
     bool fetch_next;    /* resident: what the next strip's sums read is fetched while a strip's elements are written */
     bool far_again;     /* what elements read is to be fetched ahead, */
     bool pages_again;   /* by several pages at once */

@@ -36,7 +36,7 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .close = k->schedule->close,
                     .far = k->schedule->far,
                     .pages = k->schedule->pages,
-                    .leaps = k->schedule->leaps};
+                    .as_zen4 = k->schedule->as_zen4};
 
     for (size_t c = 0; c < columns; c += most) {
         tile.columns = least(most, columns - c);
