@@ -368,8 +368,9 @@ BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, 
     const size_t apart = rows_apart(c, s), step = ROWS_AT_ONCE * apart;
     const size_t most = rows / step * step, next = apart == beside ? step : beside;
     const strides between = {apart * s.x, apart * s.dy, apart * s.out};
-    const later l = {
-        .cache = cache, .x = lead_from(c, values, next * s.x, NEAR), .dy = lead_from(c, values, next * s.dy, NEAR)};
+    const later l = {.cache = cache,
+                     .x = lead_from(c, values, next * s.x, c->ahead),
+                     .dy = lead_from(c, values, next * s.dy, c->ahead)};
 
     for (size_t i = 0; i < most; i += step)
         for (size_t r = i; r < i + apart; r += beside) {
@@ -404,8 +405,8 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
     const int cache = far ? SECOND : NOWHERE;
     const size_t step = c->repeat, values = step * width(c);
     const later l = {.cache = cache,
-                     .x = lead_from(c, values, step * s.x, NEAR),
-                     .dy = lead_from(c, values, step * s.dy, NEAR),
+                     .x = lead_from(c, values, step * s.x, c->ahead),
+                     .dy = lead_from(c, values, step * s.dy, c->ahead),
                      .pages = by_pages && s.x == width(c) && s.dy == width(c)};
     const bool shared = in_lines(how) && c->shares_lines;
     const bool edges = how == STREAM && !shared && has_edges(a.out, step * s.out, values);

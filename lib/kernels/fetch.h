@@ -4,8 +4,6 @@ enum {
     AHEAD = 6144,      /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
                           to fetch ahead is more */
     LEAP = 1024,       /* bytes, the same along runs that are fetched only where reading leaps */
-    NEAR = 1536,       /* bytes, the same for elements with a factor each: 1048576 x 16 is 1.2 times as fast as with
-                          AHEAD, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen 3) */
     WIDE_ROW = 1024,   /* bytes as computed, of 16 bits twice those in memory; of longer rows, those fetched ahead do
                           not stay in a first cache of 32 KB beside the sums: on Zen 4 a sum of rows of 4 KB reads at
                           0.8 of the pace of a plain read of memory, and at 1.0 where they are fetched into the

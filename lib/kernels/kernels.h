@@ -51,6 +51,7 @@ typedef struct bn_coefficients {
                                    a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bool far;                   /* what is read is to be fetched ahead, */
+    size_t ahead;               /* so many bytes where values have a factor each, */
     bool pages;                 /* by several pages at once; */
     size_t next;                /* or, unless 0, so many values further on: what is summed next */
     bool stream;                /* write with stores that pass the cache by: a fence is to follow */

@@ -20,6 +20,9 @@ enum {
     FEW_ROWS = 4,             /* not worth a factor a value, see bn_factor_a_value */
     ARRAYS_MOST = 3,          /* of the size of x that a call reads and writes */
     TASKS_PER_THREAD = 4,     /* so that threads have about as much to do each */
+    NEAR = 1536,              /* bytes that elements with a factor each fetch ahead: 1048576 x 16 is 1.2 times as fast
+                                 as with 6144, and a loop of this arithmetic alone was fastest from 1.5 to 2 KB (Zen
+                                 3) */
     LAST_CACHE = 32 << 20,    /* bytes of the largest last cache that a few cores share */
     IN_MEMORY = 144 << 20     /* bytes that come from memory, whatever is said of the last cache: see is_in_memory */
 };
@@ -502,6 +505,10 @@ static bool is_far_again(const bn_plan *p, bn_trips trips, const bn_schedule *s)
     return s->far && !(p->run > 1 && trips.sums && is_cached(p, s) && !is_of_socket());
 }
 
+/* Twice as much of two arrays: 16 to 4096 features are 1.0 to 1.15 times as fast backwards so, of one array 0.96 to
+ * 1.03 (Zen 4). */
+static size_t elements_ahead(bn_trips trips) { return trips.reads > 1 && bn_reads_as_zen4() ? 2 * NEAR : NEAR; }
+
 /* How many threads have something to do. */
 static size_t tasks(const bn_plan *p, const bn_schedule *s)
 {
@@ -546,6 +553,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
         s.threads = least(s.threads, tasks(p, &s));
     }
     s.far_again = is_far_again(p, trips, &s);
+    s.ahead = elements_ahead(trips);
     s.pages_again = s.pages && !is_cached(p, &s);
     s.close = !s.far && comes_by_itself(p, array * trips.reads, s.threads);
     return s;

@@ -32,6 +32,7 @@ typedef struct bn_schedule {
     bool as_zen4;       /* or, of long runs, only where reading leaps; into the second cache */
     bool fetch_next;    /* resident: what the next strip's sums read is fetched while a strip's elements are written */
     bool far_again;     /* what elements read is to be fetched ahead, */
+    size_t ahead;       /* so many bytes where values have a factor each, */
     bool pages_again;   /* by several pages at once */
     bool stream;        /* write with stores that pass the cache by */
     bool whole_rows;    /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads

@@ -131,6 +131,7 @@ static void coefficients_of(const walk *k, size_t column, size_t columns, const 
 {
     k->operation->coefficients(k->work, column, columns, a, b, c);
     c->far = k->schedule->far_again;
+    c->ahead = k->schedule->ahead;
     c->pages = k->schedule->pages_again;
     c->next = 0;
     c->stream = k->schedule->stream;
