@@ -114,7 +114,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     switch (key) {
     case 'o': parse_ops(o, value, state); break;
     case 's':
-        if (!shapes_add(&o->shapes, value)) argp_error(state, "bad shape in %s", value);
+        if (!shapes_add(&o->shapes, value))
+            argp_error(state, "bad shape in %s: ROWSxFEATURES or NxHxWxC, of two rows or pixels at least", value);
         break;
     case 'S':
         if (!shapes_add(&o->shapes, value)) argp_error(state, "no suite is called %s", value);

@@ -157,12 +157,17 @@ static struct digests digests_of(const bnorm_desc *d, const struct input *input,
     return found;
 }
 
+/* How many shapes are walked so, by one thread. */
+struct ways {
+    size_t whole, next; /* by whole rows, past the cache; with the next strip fetched */
+};
+
 /* Small caches: what stayed in them is streamed, other strips are cut, and pages are fetched several at once, or one by
  * one. And, whatever this machine has, a last cache of a few cores, in which all stays, and one in which what is read
  * stays, but what is written passes it by: of float, forward where an array has over 1.3 MB, backward over 0.9. Rows
  * wider than a strip are passed over as a whole, of inference only with a workspace. Of 37377 rows of 8 the last group
  * has 513: in IEEE half 4 times 128 go at once, and what is left is less than a cache line. */
-static size_t check_caches(const bnorm_desc *d, const struct input *input, bool extreme)
+static void check_caches(const bnorm_desc *d, const struct input *input, bool extreme, struct ways *ways)
 {
     static const struct variant variants[] = {
         {.threads = 1, .workspace = true},
@@ -172,25 +177,25 @@ static size_t check_caches(const bnorm_desc *d, const struct input *input, bool 
         {.threads = 2, .workspace = true, .y_in_place = true, .dx_in_place = true}};
     static const struct {
         size_t bytes;
-        bool pages; /* NEON does without, whatever it is told */
+        enum reading reading; /* NEON does without pages, whatever it is told */
         const char *name;
-    } caches[] = {{1, true, "small caches, pages"},
-                  {(size_t)16 << 20, false, "in cache"},
-                  {1, false, "small caches"},
-                  {(size_t)9 << 19, false, "inputs in cache"}};
+    } caches[] = {{1, READS_PAGES, "small caches, pages"},
+                  {(size_t)16 << 20, READS_PLAINLY, "in cache"},
+                  {(size_t)1 << 19, READS_AS_ZEN4, "small caches, as Zen 4"},
+                  {1, READS_PLAINLY, "small caches"},
+                  {(size_t)9 << 19, READS_PLAINLY, "inputs in cache"}};
     const struct digests plain = digests_of(d, input, &(struct variant){.threads = 1}, extreme);
-    size_t whole = 0;
     for (size_t c = 0; c < (test_quick() ? 2 : LENGTH(caches)); c++) {
-        cache_pretend(caches[c].bytes, caches[c].pages);
-        whole += streams(d) && goes_by_whole_rows(d);
+        cache_pretend(caches[c].bytes, caches[c].reading);
+        ways->whole += streams(d) && goes_by_whole_rows(d);
+        ways->next += fetches_next(d);
         for (size_t i = 0; i < LENGTH(variants); i++) {
             describe_image(d, extreme ? "extreme, variant" : "variant", i);
             const struct digests other = digests_of(d, input, &variants[i], extreme);
             check_same(&plain, &other, caches[c].name);
         }
-        cache_pretend(0, false);
+        cache_pretend(0, READS_PLAINLY);
     }
-    return whole;
 }
 
 /* A feature of 78 KB is more than fits the 64 KB of a core, but not more than is worth going by itself; 16 features
@@ -198,9 +203,9 @@ static size_t check_caches(const bnorm_desc *d, const struct input *input, bool 
 static void check_band(void)
 {
     const bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 40, 20, 501);
-    cache_pretend(1, false);
+    cache_pretend(1, READS_PLAINLY);
     CHECK(band_of(&d) == 1, "%zu features in a band", band_of(&d));
-    cache_pretend(0, false);
+    cache_pretend(0, READS_PLAINLY);
 }
 
 /* In whole lines of 16 features one thread would have 32 of 40. Of 24 features of 7 x 7, or of parts of the same ones,
@@ -211,11 +216,11 @@ static void check_owned(void)
     const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 4, 40, 5625);
     const bnorm_desc narrow = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 384, 24, 49);
     const bnorm_desc one = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1, 144, 3136);
-    cache_pretend((size_t)16 << 20, false);
+    cache_pretend((size_t)16 << 20, READS_PLAINLY);
     CHECK(owned_by_two(&large, true) == 20, "%zu features to a thread", owned_by_two(&large, true));
     CHECK(owned_by_two(&narrow, true) == 0, "%zu features to a thread", owned_by_two(&narrow, true));
     CHECK(owned_by_two(&one, false) == 72, "%zu features to a thread", owned_by_two(&one, false));
-    cache_pretend(0, false);
+    cache_pretend(0, READS_PLAINLY);
 #endif
 }
 
@@ -225,12 +230,12 @@ static void check_next(void)
 {
     const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 50, 512, 784);
     const bnorm_desc aligned = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 50, 512, 1024);
-    cache_pretend((size_t)16 << 20, false);
+    cache_pretend((size_t)16 << 20, READS_AS_ZEN4);
     CHECK(fetches_next(&large) && !fetches_next(&aligned), "28 x 28: %d, 32 x 32: %d", fetches_next(&large),
           fetches_next(&aligned));
-    cache_pretend((size_t)16 << 20, true);
+    cache_pretend((size_t)16 << 20, READS_PAGES);
     CHECK(!fetches_next(&large), "the next strip is fetched where pages are read");
-    cache_pretend(0, false);
+    cache_pretend(0, READS_PLAINLY);
 }
 
 CASE(sameness, caches)
@@ -241,20 +246,21 @@ CASE(sameness, caches)
     static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {2100, 129}};
     static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000}, {600, 7, 49},
                                       {60, 30, 100}, {4, 9000, 16}, {4, 40, 1125}};
-    size_t whole = 0;
+    struct ways ways = {0};
     for (int t = 0; t < (test_quick() ? 1 : TYPES); t++) {
         for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(last)); s++) {
             const bnorm_desc d = bnorm_matrix(all_types[t], last[s][0], last[s][1]);
             const struct input input = variant_input(all_types[t], s);
-            for (int extreme = 0; extreme < (s < 2 ? 2 : 1); extreme++) whole += check_caches(&d, &input, extreme);
+            for (int extreme = 0; extreme < (s < 2 ? 2 : 1); extreme++) check_caches(&d, &input, extreme, &ways);
         }
         for (size_t s = 0; s < (test_quick() ? 1 : LENGTH(first)); s++) {
             const bnorm_desc d = bnorm_image(all_types[t], BNORM_CHANNELS_FIRST, first[s][0], first[s][1], first[s][2]);
             const struct input input = variant_input(all_types[t], s);
-            check_caches(&d, &input, false);
+            check_caches(&d, &input, false, &ways);
         }
     }
-    CHECK(whole > 0, "no shape went by whole rows");
+    CHECK(ways.whole > 0, "no shape went by whole rows");
+    CHECK(test_quick() || ways.next >= TYPES, "of %zu shapes the next strip was fetched", ways.next);
 }
 
 /* Few short rows: columns are shared out for sums, rows for elements. */

@@ -272,7 +272,7 @@ BNORM_API bnorm_status bnorm_backward(const bnorm_desc *desc, const bnorm_buffer
  * call to call, use the plain calls, with the layer's arrays or others.
  *
  *     bnorm_desc d = bnorm_matrix(BNORM_F32, 0, C);              // the batch comes with each call
- *     bnorm_layer *l;
+ *     bnorm_layer *l = NULL;                                     // each call returns a status, not looked at here
  *     bnorm_layer_create(&l, &d);
  *     bnorm_layer_forward(l, N, x, y, true);                     // keep x: backward reads it
  *     bnorm_layer_backward(l, x, dy, dx);                        // writes dgamma and dbeta too
@@ -460,8 +460,9 @@ BNORM_API bnorm_status bnorm_check_backward_part(const bnorm_desc *desc, const b
 BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *bytes);
 
 /* Batch entries (images, not pixels) in one block, a power of two that does not depend on the batch, which may be 0: 64
- * rows of a matrix of 64 features or more, more of a narrower one. Images are fewer the larger they are, down to 1, and
- * channels first, whatever the number of channels, far more than channels last:
+ * rows of a matrix of 64 features or more, more of a narrower one. Images are fewer the larger they are, down to 1.
+ * Channels first the number of channels counts only below 49 pixels, so of many channels a block has far more images
+ * than channels last:
  *
  *     64 channels      1 pixel   7 x 7   14 x 14   56 x 56
  *     channels first        64      64         8         1

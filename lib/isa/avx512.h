@@ -12,7 +12,7 @@
 #define BN_OWN_ZIP
 #define bn_fma(a, b, c) ((vd)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 /* As in avx2.h: moments of float in a core's own caches are 1.03 to 1.11 times as fast, gradient sums 1.01 to 1.06 (Zen
- * 4). Intel's add and multiply on the same ports, and take as long for either (not measured). */
+ * 4). Intel's 512 bits wide add and multiply on the same two ports (not measured). */
 #define bn_minus(a, b) ((vd)_mm512_fmsub_pd((__m512d)(a), _mm512_set1_pd(1), (__m512d)(b)))
 #define bn_plus(a, b)  ((vd)_mm512_fmadd_pd((__m512d)(a), _mm512_set1_pd(1), (__m512d)(b)))
 #include "isa/vector.h"

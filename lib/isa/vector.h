@@ -133,8 +133,8 @@ BN_INLINE vd vd_add_exact_square(vd a, vd c)
 #endif
 }
 
-/* a - b, a + b beside many additions and conversions and few products: where these have units of their own, as a
- * product with 1 less b, or and b, which rounds the same. */
+/* a - b, a + b beside many additions and conversions and few products: where these have units of their own, as
+ * a * 1 - b, a * 1 + b, which round the same. */
 BN_INLINE vd vd_minus(vd a, vd b)
 {
 #ifdef bn_minus

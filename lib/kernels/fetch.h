@@ -3,7 +3,8 @@
 enum {
     AHEAD = 6144,      /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
                           to fetch ahead is more */
-    LEAP = 1024,       /* bytes, the same along runs that are fetched only where reading leaps */
+    LEAP = 1024,       /* bytes, the same along runs that are fetched only where reading leaps, */
+    LEAP_ROW = 16384,  /* in rows of so many bytes or more */
     WIDE_ROW = 1024,   /* bytes as computed, of 16 bits twice those in memory; of longer rows, those fetched ahead do
                           not stay in a first cache of 32 KB beside the sums: on Zen 4 a sum of rows of 4 KB reads at
                           0.8 of the pace of a plain read of memory, and at 1.0 where they are fetched into the

@@ -39,8 +39,8 @@ typedef struct bn_tile {
     size_t rows_in_arrays; /* behind the last a strip of all rows goes on with the next columns */
     bool close;            /* what is read comes fast enough without being fetched */
     bool far;              /* it does not stay in the last cache, */
-    bool pages;            /* and it is fetched by several pages at once, */
-    bool as_zen4;          /* or, of long runs, only where reading leaps; into the second cache */
+    bool pages;            /* and it is fetched by several pages at once */
+    bool as_zen4;          /* fetched into the second cache; of long runs, near or far, only where reading leaps */
 } bn_tile;
 
 /* What an element pass needs of each feature. */

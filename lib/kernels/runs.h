@@ -116,9 +116,10 @@ BN_INLINE void fetch_values(int what, int cache, source a, size_t x, size_t dy, 
 /* The lanes of each feature, of short runs. What follows in each of the rows that are read side by side is the next
  * feature's: past the last cache it is fetched into the first one meanwhile, and backward of 50 images of 9 x 9 to 15
  * x 15 is 1.02 to 1.18 times as fast; in cache 14 x 14 took 1.05 to 1.1 times as long so (Xeon of family 6, model
- * 167). A Zen 4 adds up 14 x 14 1.12 to 1.35 times as fast where it fetches into the second, but in resident strips,
- * which are there already: backward would take 1.04 to 1.15 times as long. To keep at hand what longer runs need to
- * fetch costs as much as to add up few values: without, one image of 7 x 7 is 1.13 to 1.22 times as fast (model 106).
+ * 167). A Zen 4 adds up 14 x 14 1.12 to 1.35 times as fast where it fetches into the second, but in resident
+ * strips, which are in it already: backward would take 1.04 to 1.15 times as long. To keep at hand what longer runs
+ * need to fetch costs as much as to add up few values: without, one image of 7 x 7 is 1.13 to 1.22 times as fast (model
+ * 106).
  */
 BN_INLINE void add_short_runs(int what, int cache, const bn_tile *t, source a, const double *pivot, double *s,
                               double *q)
@@ -171,11 +172,12 @@ BN_INLINE void add_long_runs(int what, bool fetched, const bn_tile *t, source a,
      * and one array, would take 1.05 to 1.15 times as long (Zen 3; vectors of 64 bytes: see next_run). */
     const bool followed = BN_VECTOR_BYTES == 32 && what == GRADIENT && !whole;
     /* A core has places for few lines that it is asked for, and more for those that the hardware fetches by itself:
-     * sums of whole runs are 1.2 to 1.7 times as fast so past the cache, 1.0 to 1.3 in it (Zen 4). */
-    const bool leaps = t->as_zen4 && whole;
-    const size_t ahead = leaps ? LEAP : AHEAD;
-    const later l = {.x = lead_of(values, next_run(t, a.x_stride), ahead),
-                     .dy = lead_of(values, next_run(t, a.dy_stride), ahead),
+     * sums of whole runs are 1.1 to 1.7 times as fast so past the cache, 1.0 to 1.3 in it; in rows of 9 KB they would
+     * take 1.1 to 1.2 times as long (Zen 4). */
+    const bool leaps = t->as_zen4 && whole && row * sizeof(stored) >= LEAP_ROW;
+    const size_t ahead = leaps ? LEAP : AHEAD, rows_on = leaps ? together : 1;
+    const later l = {.x = lead_of(values, next_run(t, rows_on * a.x_stride), ahead),
+                     .dy = lead_of(values, next_run(t, rows_on * a.dy_stride), ahead),
                      .leaps = leaps,
                      .cache = fetched && is_long_run(t->run) && !followed ? SECOND : NOWHERE,
                      .pages = pages && large,

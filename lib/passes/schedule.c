@@ -229,15 +229,17 @@ static size_t features_in_own_cache(const bn_plan *p, size_t reads, bool far)
     return bn_core_cache() / (far ? 2 * reads : 2) / (feature_bytes(p, reads) + 1);
 }
 
-/* Or, where those are less than a piece, and its share of the last cache holds more, as many as make one. What has been
- * fetched before makes do with a shorter one, and two strips of two arrays with the core's cache: backward of 14 x 14
- * and 28 x 28 is up to 1.2 times as fast as with whole pieces (Zen 4). */
+/* What of the last cache is for a thread's strips. */
+static size_t cache_share(size_t threads) { return last_cache(threads) / 2 / threads; }
+
+/* Or, where those are less than a piece, and its share of the last cache holds more, as many as make one. For what has
+ * been fetched meanwhile shorter pieces do: with whole ones, of which two exceed the core's cache, backward of 14 x 14
+ * and 28 x 28 would take up to 1.2 times as long (Zen 4). */
 static size_t features_in_cache(const bn_plan *p, size_t reads, const bn_schedule *s)
 {
     const size_t bytes = s->fetch_next && p->run > 1 ? PIECE / 2 : PIECE, piece = divide_up(bytes, p->run * p->value);
-    const size_t own = features_in_own_cache(p, reads, s->far), share = last_cache(s->threads) / 2 / s->threads;
-    const size_t more = least(piece, share / (feature_bytes(p, reads) + 1));
-    return larger(own, more);
+    const size_t own = features_in_own_cache(p, reads, s->far);
+    return larger(own, least(piece, cache_share(s->threads) / (feature_bytes(p, reads) + 1)));
 }
 
 /* ---- the order ---- */
@@ -247,14 +249,21 @@ static bool is_power_of_two(size_t n) { return (n & (n - 1)) == 0; }
 /* Whether of resident strips the next is fetched while elements are written. Reading and writing take turns else, and
  * neither is as fast as both at once: 80 MB were read in 2.3 ms by two threads, written past the cache in 2.8, and
  * copied in 3.3. Forward of 14 x 14 to 112 x 112 is 1.07 to 1.3 times as fast, backward 1.02 to 1.35, of 7 x 7 1.03 to
- * 1.15, matrices of 32 to 1024 rows 1.0 to 1.2. Not of arrays that the last cache holds half of, 0.86 to 1.05, nor
- * where pieces of rows share few sets of the core's own cache, 0.87 to 0.95, nor of short runs of 16 bits, whose
- * arithmetic decides, 0.95 to 1.04 (Zen 4). On Xeons it would be 0.72 to 1.16 (family 6, models 106, 167, 207). */
-static bool fetches_next(const bn_plan *p, bn_trips trips, size_t bytes)
+ * 1.15, matrices of 32 to 1024 rows 1.0 to 1.2 (Zen 4). Not
+ *
+ *     of arrays that the last cache holds half of                                        0.86 to 1.05
+ *     where pieces of rows share few sets of the core's own cache                        0.87 to 0.95
+ *     of short runs of 16 bits, whose arithmetic decides                                 0.95 to 1.04
+ *     where a thread's share of the last cache has no room for two strips of 3 KB or    0.88 to 0.99
+ *     a feature in a row
+ *
+ * On Xeons it would be 0.72 to 1.16 (family 6, models 106, 167, 207). */
+static bool fetches_next(const bn_plan *p, bn_trips trips, size_t bytes, size_t threads)
 {
-    const bool busy = p->value == 2 && p->run * p->value < PIECE_LEAST;
+    const size_t run = p->run * p->value, strip = divide_up(PIECE / 2, run) * feature_bytes(p, trips.reads);
+    const bool busy = p->value == 2 && run < PIECE_LEAST, room = 4 * strip <= 3 * cache_share(threads);
     return both(trips) && bytes > 2 * bn_last_level_cache() && bn_reads_as_zen4() &&
-           !is_power_of_two(p->columns * p->run) && !busy;
+           !is_power_of_two(p->columns * p->run) && !busy && room;
 }
 
 /* Pieces of rows whose size is a power of two share few sets of the core's cache. On 512 KB, 4 images of 49 pixels and
@@ -540,9 +549,10 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     s.stream = large && beyond_cache(bytes, trips, s.threads) && !trips.in_place;
     s.far = large && is_far(array, trips, s.threads);
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
-    s.fetch_next = s.far && fetches_next(p, trips, bytes);
+    s.fetch_next = s.far && fetches_next(p, trips, bytes, s.threads);
     if (s.order == BN_STREAMED && worth_residing(p, trips, &s)) s.order = BN_RESIDENT;
     s.as_zen4 = s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
+    s.fetch_next &= s.order == BN_RESIDENT;
     s.group = chunks_to_a_node(p, s.threads);
     if (s.order == BN_CROSSED)
         cut_crosswise(p, &s);

@@ -28,8 +28,8 @@ typedef struct bn_schedule {
     size_t threads;     /* at most */
     bool close;         /* what sums read comes fast enough without being fetched */
     bool far;           /* what sums read, or elements without any, does not stay in the last cache (is_far), */
-    bool pages;         /* and is fetched by several pages at once, */
-    bool as_zen4;       /* or, of long runs, only where reading leaps; into the second cache */
+    bool pages;         /* and is fetched by several pages at once */
+    bool as_zen4;       /* streamed: into the second cache, and of long runs, near ones too, only where reading leaps */
     bool fetch_next;    /* resident: what the next strip's sums read is fetched while a strip's elements are written */
     bool far_again;     /* what elements read is to be fetched ahead, */
     size_t ahead;       /* so many bytes where values have a factor each, */

@@ -8,12 +8,12 @@
 #include <stdatomic.h>
 
 static atomic_size_t pretended;
-static atomic_bool pages;
+static atomic_int pretended_reading;
 
-void cache_pretend(size_t bytes, bool reads_pages)
+void cache_pretend(size_t bytes, enum reading reading)
 {
     atomic_store(&pretended, bytes);
-    atomic_store(&pages, reads_pages);
+    atomic_store(&pretended_reading, (int)reading);
 }
 
 size_t __real_bn_last_level_cache(void);
@@ -33,11 +33,14 @@ size_t __wrap_bn_last_level_cache(void)
 
 size_t __wrap_bn_core_cache(void) { return atomic_load(&pretended) ? (size_t)64 << 10 : __real_bn_core_cache(); }
 
-bool __wrap_bn_reads_pages(void) { return atomic_load(&pretended) ? atomic_load(&pages) : __real_bn_reads_pages(); }
+bool __wrap_bn_reads_pages(void)
+{
+    return atomic_load(&pretended) ? atomic_load(&pretended_reading) == READS_PAGES : __real_bn_reads_pages();
+}
 
 bool __wrap_bn_reads_as_zen4(void)
 {
-    return atomic_load(&pretended) ? !atomic_load(&pages) : __real_bn_reads_as_zen4();
+    return atomic_load(&pretended) ? atomic_load(&pretended_reading) == READS_AS_ZEN4 : __real_bn_reads_as_zen4();
 }
 
 static bn_schedule schedule_of(const bnorm_desc *d, bool training, int threads)
@@ -59,7 +62,7 @@ size_t band_of(const bnorm_desc *d) { return schedule_of(d, true, 1).band; }
 bool fetches_next(const bnorm_desc *d)
 {
     const bn_schedule s = schedule_of(d, true, 1);
-    return s.order == BN_RESIDENT && s.fetch_next;
+    return s.fetch_next;
 }
 
 size_t owned_by_two(const bnorm_desc *d, bool training)

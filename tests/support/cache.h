@@ -8,9 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From now on the library finds a last-level cache of so many bytes, 64 KB for a core, and a machine that reads several
- * pages at once faster, or else one that reads faster beside stores; with 0 bytes the machine's own of all these. */
-void cache_pretend(size_t bytes, bool reads_pages);
+/* How a machine likes memory to be read, see lib/isa/cache.h. */
+enum reading { READS_PLAINLY, READS_PAGES, READS_AS_ZEN4, READINGS };
+
+/* From now on the library finds a last-level cache of so many bytes, 64 KB for a core, and a machine that reads so;
+ * with 0 bytes the machine's own of all these. */
+void cache_pretend(size_t bytes, enum reading reading);
 
 /* Whether a forward call on a whole batch, not in place, reads and writes past the cache that the library finds. */
 bool streams(const bnorm_desc *desc);
