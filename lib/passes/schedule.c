@@ -251,9 +251,9 @@ static bool is_power_of_two(size_t n) { return (n & (n - 1)) == 0; }
  * copied in 3.3. Forward of 14 x 14 to 112 x 112 is 1.07 to 1.3 times as fast, backward 1.02 to 1.35, of 7 x 7 1.03 to
  * 1.15, matrices of 32 to 1024 rows 1.0 to 1.2 (Zen 4). Not
  *
- *     of arrays that the last cache holds half of                                        0.86 to 1.05
- *     where pieces of rows share few sets of the core's own cache                        0.87 to 0.95
- *     of short runs of 16 bits, whose arithmetic decides                                 0.95 to 1.04
+ *     of arrays that together are less than twice the last cache, but for long runs     0.85 to 1.05
+ *     where pieces of rows share few sets of the core's own cache                       0.87 to 0.95
+ *     of short runs of 16 bits, whose arithmetic decides                                0.95 to 1.04
  *     where a thread's share of the last cache has no room for two strips of 3 KB or    0.88 to 0.99
  *     a feature in a row
  *
@@ -261,8 +261,9 @@ static bool is_power_of_two(size_t n) { return (n & (n - 1)) == 0; }
 static bool fetches_next(const bn_plan *p, bn_trips trips, size_t bytes, size_t threads)
 {
     const size_t run = p->run * p->value, strip = divide_up(PIECE / 2, run) * feature_bytes(p, trips.reads);
+    const size_t caches = run >= PIECE_LEAST / 2 && p->value > 2 ? 1 : 2;
     const bool busy = p->value == 2 && run < PIECE_LEAST, room = 4 * strip <= 3 * cache_share(threads);
-    return both(trips) && bytes > 2 * bn_last_level_cache() && bn_reads_as_zen4() &&
+    return both(trips) && bytes > caches * bn_last_level_cache() && bn_reads_as_zen4() &&
            !is_power_of_two(p->columns * p->run) && !busy && room;
 }
 
