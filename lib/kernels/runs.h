@@ -116,11 +116,9 @@ BN_INLINE void fetch_values(int what, int cache, source a, size_t x, size_t dy, 
 /* The lanes of each feature, of short runs. What follows in each of the rows that are read side by side is the next
  * feature's: past the last cache it is fetched into the first one meanwhile, and backward of 50 images of 9 x 9 to 15
  * x 15 is 1.02 to 1.18 times as fast; in cache 14 x 14 took 1.05 to 1.1 times as long so (Xeon of family 6, model
- * 167). A Zen 4 adds up 14 x 14 1.12 to 1.35 times as fast where it fetches into the second, but in resident
- * strips, which are in it already: backward would take 1.04 to 1.15 times as long. To keep at hand what longer runs
- * need to fetch costs as much as to add up few values: without, one image of 7 x 7 is 1.13 to 1.22 times as fast (model
- * 106).
- */
+ * 167). A Zen 4 adds up 14 x 14 1.12 to 1.35 times as fast where it fetches into the second, but in resident strips,
+ * which are in it already: backward would take 1.04 to 1.15 times as long. To keep at hand what longer runs need to
+ * fetch costs as much as to add up few values: one image of 7 x 7 is 1.13 to 1.22 times as fast without (model 106). */
 BN_INLINE void add_short_runs(int what, int cache, const bn_tile *t, source a, const double *pivot, double *s,
                               double *q)
 {

@@ -260,11 +260,11 @@ static bool is_power_of_two(size_t n) { return (n & (n - 1)) == 0; }
  * On Xeons it would be 0.72 to 1.16 (family 6, models 106, 167, 207). */
 static bool fetches_next(const bn_plan *p, bn_trips trips, size_t bytes, size_t threads)
 {
-    const size_t run = p->run * p->value, strip = divide_up(PIECE / 2, run) * feature_bytes(p, trips.reads);
-    const size_t caches = run >= PIECE_LEAST / 2 && p->value > 2 ? 1 : 2;
-    const bool busy = p->value == 2 && run < PIECE_LEAST, room = 4 * strip <= 3 * cache_share(threads);
+    const size_t run = p->run * p->value, caches = run >= PIECE_LEAST / 2 && p->value > 2 ? 1 : 2;
+    const size_t room = cache_share(threads) / 4 * 3 / divide_up(PIECE / 2, run); /* for a feature */
+    const bool busy = p->value == 2 && run < PIECE_LEAST;
     return both(trips) && bytes > caches * bn_last_level_cache() && bn_reads_as_zen4() &&
-           !is_power_of_two(p->columns * p->run) && !busy && room;
+           !is_power_of_two(p->columns * p->run) && !busy && feature_bytes(p, trips.reads) <= room;
 }
 
 /* Pieces of rows whose size is a power of two share few sets of the core's cache. On 512 KB, 4 images of 49 pixels and
