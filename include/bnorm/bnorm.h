@@ -461,7 +461,7 @@ BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *byte
 
 /* Batch entries (images, not pixels) in one block, a power of two that does not depend on the batch, which may be 0: 64
  * rows of a matrix of 64 features or more, more of a narrower one. Images are fewer the larger they are, down to 1.
- * Channels first the number of channels counts only below 49 pixels, so of many channels a block has far more images
+ * Channels first the number of channels counts only up to 32 pixels, so of many channels a block has far more images
  * than channels last:
  *
  *     64 channels      1 pixel   7 x 7   14 x 14   56 x 56

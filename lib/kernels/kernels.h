@@ -36,7 +36,8 @@ typedef struct bn_tile {
     size_t from;           /* of a part, its place in the run; rows is 1 then */
     size_t lanes;          /* a power of two; above 1 where columns * run is small: row r is summed in lane r % lanes */
     size_t row;            /* its first row in the arrays */
-    size_t rows_in_arrays; /* behind the last a strip of all rows goes on with the next columns */
+    size_t rows_in_arrays; /* behind the last a strip of all rows goes on with the next columns; with lanes
+                              there are none: SIZE_MAX */
     bool close;            /* what is read comes fast enough without being fetched */
     bool far;              /* it does not stay in the last cache, */
     bool pages;            /* and it is fetched by several pages at once */

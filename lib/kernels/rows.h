@@ -228,9 +228,6 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
     const size_t rows = t->rows, lanes = t->lanes, wide = lanes * columns;
     const bool dense = a.x_stride == columns && (what != GRADIENT || a.dy_stride == columns);
     stored packed_x[TOGETHER * BN_LANES_MOST], packed_dy[TOGETHER * BN_LANES_MOST];
-    bn_tile alone = *t;
-
-    alone.rows_in_arrays = SIZE_MAX; /* behind these rows no strip goes on */
 
     for (size_t r = 0; r < rows;) {
         const size_t full = (rows - r) / lanes;
@@ -252,7 +249,7 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
         else if (is_close(t) || !dense)
             add_block_from(what, NOWHERE, false, NEAR_STEP, t, from, take, values, pivot, s, q);
         else if (t->far && t->as_zen4 && what != AROUND)
-            add_block_from(what, SECOND, false, AT_ONCE, &alone, from, take, values, pivot, s, q);
+            add_block_from(what, SECOND, false, AT_ONCE, t, from, take, values, pivot, s, q);
         else
             add_block_from(what, FIRST, false, AT_ONCE, t, from, take, values, pivot, s, q);
         r += here;

@@ -517,7 +517,10 @@ static bool is_far_again(const bn_plan *p, bn_trips trips, const bn_schedule *s)
 
 /* Twice as much of two arrays: 16 to 4096 features are 1.0 to 1.15 times as fast backwards so, of one array 0.96 to
  * 1.03 (Zen 4). */
-static size_t elements_ahead(bn_trips trips) { return trips.reads > 1 && bn_reads_as_zen4() ? 2 * NEAR : NEAR; }
+static size_t elements_ahead(bn_trips trips, bool far)
+{
+    return far && trips.reads > 1 && bn_reads_as_zen4() ? 2 * NEAR : NEAR;
+}
 
 /* How many threads have something to do. */
 static size_t tasks(const bn_plan *p, const bn_schedule *s)
@@ -552,7 +555,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
     s.fetch_next = s.far && fetches_next(p, trips, bytes, s.threads);
     if (s.order == BN_STREAMED && worth_residing(p, trips, &s)) s.order = BN_RESIDENT;
-    s.as_zen4 = s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
+    s.as_zen4 = large && s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
     s.fetch_next &= s.order == BN_RESIDENT;
     s.group = chunks_to_a_node(p, s.threads);
     if (s.order == BN_CROSSED)
@@ -564,7 +567,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
         s.threads = least(s.threads, tasks(p, &s));
     }
     s.far_again = is_far_again(p, trips, &s);
-    s.ahead = elements_ahead(trips);
+    s.ahead = elements_ahead(trips, s.far_again);
     s.pages_again = s.pages && !is_cached(p, &s);
     s.close = !s.far && comes_by_itself(p, array * trips.reads, s.threads);
     return s;

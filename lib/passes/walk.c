@@ -32,7 +32,7 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .from = here.from,
                     .lanes = p->lanes,
                     .row = here.row,
-                    .rows_in_arrays = p->rows,
+                    .rows_in_arrays = p->lanes > 1 ? SIZE_MAX : p->rows,
                     .close = k->schedule->close,
                     .far = k->schedule->far,
                     .pages = k->schedule->pages,

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* How a machine likes memory to be read, see lib/isa/cache.h. */
-enum reading { READS_PLAINLY, READS_PAGES, READS_AS_ZEN4, READINGS };
+enum reading { READS_PLAINLY, READS_AS_ZEN4, READS_PAGES, READINGS };
 
 /* From now on the library finds a last-level cache of so many bytes, 64 KB for a core, and a machine that reads so;
  * with 0 bytes the machine's own of all these. */
