@@ -353,7 +353,7 @@ BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, bool
     if (wide) return true;
     if (!alike) return false;
     if (how == STREAM) return !a.gradient && (TABLES_RUN_AHEAD || !pages);
-    return !c->far && c->repeat * s.out * sizeof(stored) % LINE != 0;
+    return c->distance < BN_FAR && c->repeat * s.out * sizeof(stored) % LINE != 0;
 }
 
 /* Values of a tile after so many of its rows. */
@@ -509,15 +509,15 @@ BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows
     if (c->extreme) {
         pass_extreme(c, a, s, rows);
     } else if (c->stream) {
-        if (HAS_PAGES && c->pages)
+        if (HAS_PAGES && c->distance == BN_PAGES)
             pass_how(c, a, s, rows, true, true, STREAM);
-        else if (c->far)
+        else if (c->distance >= BN_FAR)
             pass_how(c, a, s, rows, true, false, STREAM);
         else
             pass_how(c, a, s, rows, false, false, STREAM);
     } else if (c->factor_a_value && exceeds_strip(c)) {
         pass_table(c, a, s, rows, false, false, ROWS);
-    } else if (c->far) {
+    } else if (c->distance >= BN_FAR) {
         pass_how(c, a, s, rows, true, false, WHOLE);
     } else {
         pass_how(c, a, s, rows, false, false, WHOLE);

@@ -21,7 +21,8 @@ BN_INLINE bool is_long(size_t values) { return values * sizeof(stored) >= LONG_R
 BN_INLINE bool is_long_run(size_t run) { return run * sizeof(stored) >= LONG_RUN; }
 
 /* With vectors of 64 bytes not measured, of 16 arithmetic decides: fetched as ever. */
-BN_INLINE bool is_close(const bn_tile *t) { return BN_VECTOR_BYTES == 32 && t->close; }
+BN_INLINE bool is_close(const bn_tile *t) { return BN_VECTOR_BYTES == 32 && t->distance == BN_CLOSE; }
+BN_INLINE bool is_far(const bn_tile *t) { return t->distance >= BN_FAR; }
 
 enum { LINE_VALUES = LINE / sizeof(stored) };
 

@@ -29,6 +29,10 @@ enum {
 /* A table has room for a strip's factors, and for those of a cache line before and after. */
 enum { BN_TABLE_BYTES = BN_STRIP_BYTES + 4 * 64 };
 
+/* Where what is read comes from, the nearest first: the cores' own caches, or fast enough without being fetched; the
+ * last cache; beyond it; beyond it, and fetched by several pages at once. */
+typedef enum bn_distance { BN_CLOSE, BN_NEAR, BN_FAR, BN_PAGES } bn_distance;
+
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels
  * first pitch is S, and a run is all of it, or a part of a large image. */
 typedef struct bn_tile {
@@ -38,10 +42,8 @@ typedef struct bn_tile {
     size_t row;            /* its first row in the arrays */
     size_t rows_in_arrays; /* behind the last a strip of all rows goes on with the next columns; with lanes
                               there are none: SIZE_MAX */
-    bool close;            /* what is read comes fast enough without being fetched */
-    bool far;              /* it does not stay in the last cache, */
-    bool pages;            /* and it is fetched by several pages at once */
-    bool as_zen4;          /* fetched into the second cache; of long runs, near or far, only where reading leaps */
+    bn_distance distance;
+    bool as_zen4; /* fetched into the second cache; of long runs, near or far, only where reading leaps */
 } bn_tile;
 
 /* What an element pass needs of each feature. */
@@ -51,9 +53,8 @@ typedef struct bn_coefficients {
     bool shares_lines;          /* rows follow each other in all arrays, and a line that two of them share is written as
                                    a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
-    bool far;                   /* what is read is to be fetched ahead, */
+    bn_distance distance;       /* what is far is fetched ahead, */
     size_t ahead;               /* so many bytes where values have a factor each, */
-    bool pages;                 /* by several pages at once; */
     size_t next;                /* or, unless 0, so many values further on: what is summed next */
     bool stream;                /* write with stores that pass the cache by: a fence is to follow */
     bool extreme;               /* some features may not go by their factors, see factors.h: these go in double */

@@ -83,10 +83,10 @@ _Static_assert((int)PAGES_TOGETHER == (int)TOGETHER && (!HAS_PAGES || (int)STEPS
 
 /* What is summed again has just been read. Of 16 bits backward arithmetic decides, not memory: by pages 1048576 x 16
  * takes 1.04 times as long (Xeon of family 6, model 106). */
-BN_INLINE bool is_by_pages(int what, bool pages)
+BN_INLINE bool is_by_pages(int what, const bn_tile *t)
 {
     const bool busy = what == GRADIENT && sizeof(stored) == 2;
-    return HAS_PAGES && pages && what != AROUND && !busy;
+    return HAS_PAGES && t->distance == BN_PAGES && what != AROUND && !busy;
 }
 
 /* Where the rows of a later group are that are fetched during this one. */
@@ -131,36 +131,42 @@ BN_INLINE uintptr_t row_later(int cache, const bn_tile *t, const stored *x, size
 enum { MOST_OF_NEXT = 128 << 10 }; /* bytes */
 BN_INLINE bool is_next_block(int what, int cache) { return what == AROUND && cache == SECOND; }
 
+/* How a block is read: the cache to fetch into, whether by pages, and the columns of a step. */
+typedef struct way {
+    int cache;
+    bool pages;
+    size_t step;
+} way;
+
 /* A group of rows. Its vectors stand in a pattern that the hardware's prefetcher does not follow, so each step fetches,
  * in the order of addresses, its share of a later group, or of several. */
-BN_INLINE void add_row_group(int what, int cache, bool pages, size_t step, const bn_tile *t, source tile, size_t from,
-                             rows_later ahead, group_ahead g, size_t rows, size_t columns, const double *pivot,
-                             double *s, double *q)
+BN_INLINE void add_row_group(int what, way w, const bn_tile *t, source tile, size_t from, rows_later ahead,
+                             group_ahead g, size_t rows, size_t columns, const double *pivot, double *s, double *q)
 {
     const source a = moved_by(tile, from, 0);
-    const size_t share = rows * step * sizeof(stored);
+    const size_t share = rows * w.step * sizeof(stored);
     const uintptr_t first = beyond(a.x, g.row * a.x_stride), first_dy = beyond(a.dy, g.row * a.dy_stride);
     source third = moved_by(a, rows > 2 ? 2 : 0, 0);
     size_t j = 0;
 
-    if (step > AT_ONCE) hide_origin(what, &third);
+    if (w.step > AT_ONCE) hide_origin(what, &third);
     for (size_t r = 0; r < rows; r++) {
-        uintptr_t next = row_later(cache, t, tile.x, a.x_stride, from + r + ahead.x, columns);
-        uintptr_t next_dy = row_later(cache, t, tile.dy, a.dy_stride, from + r + ahead.dy, columns);
-        for (const size_t end = columns / step * (r + 1) / rows * step; j < end; j += step) {
-            if (pages) {
-                fetch_share(cache, first, g.apart * a.x_stride * sizeof(stored), j);
-                if (what == GRADIENT) fetch_share(cache, first_dy, g.apart * a.dy_stride * sizeof(stored), j);
+        uintptr_t next = row_later(w.cache, t, tile.x, a.x_stride, from + r + ahead.x, columns);
+        uintptr_t next_dy = row_later(w.cache, t, tile.dy, a.dy_stride, from + r + ahead.dy, columns);
+        for (const size_t end = columns / w.step * (r + 1) / rows * w.step; j < end; j += w.step) {
+            if (w.pages) {
+                fetch_share(w.cache, first, g.apart * a.x_stride * sizeof(stored), j);
+                if (what == GRADIENT) fetch_share(w.cache, first_dy, g.apart * a.dy_stride * sizeof(stored), j);
             } else {
-                fetch(cache, next, share);
+                fetch(w.cache, next, share);
                 next += share;
                 if (what == GRADIENT) {
-                    fetch(cache, next_dy, share);
+                    fetch(w.cache, next_dy, share);
                     next_dy += share;
                 }
             }
-            if (step > AT_ONCE) {
-                add_rows_in_step(what, a, third, j, step, pivot, s, q);
+            if (w.step > AT_ONCE) {
+                add_rows_in_step(what, a, third, j, w.step, pivot, s, q);
             } else {
                 source here = moved_by(a, 0, j);
                 hide_origin(what, &here);
@@ -172,19 +178,18 @@ BN_INLINE void add_row_group(int what, int cache, bool pages, size_t step, const
     if (j < columns) add_rows(what, moved_by(a, 0, j), rows, columns - j, pivot + j, s + j, q + j);
 }
 
-BN_INLINE void add_block_from(int what, int cache, bool pages, size_t step, const bn_tile *t, source a, size_t rows,
-                              size_t columns, const double *pivot, double *s, double *q)
+BN_INLINE void add_block_by(int what, way w, const bn_tile *t, source a, size_t rows, size_t columns,
+                            const double *pivot, double *s, double *q)
 {
-    const size_t to_page = pages ? rows_to_page(a.x_stride) : 1, fewest = cache == SECOND ? 2 * TOGETHER : TOGETHER;
-    const rows_later ahead = {is_next_block(what, cache) ? t->rows : rows_ahead(a.x_stride, fewest),
+    const size_t to_page = w.pages ? rows_to_page(a.x_stride) : 1, fewest = w.cache == SECOND ? 2 * TOGETHER : TOGETHER;
+    const rows_later ahead = {is_next_block(what, w.cache) ? t->rows : rows_ahead(a.x_stride, fewest),
                               rows_ahead(a.dy_stride, fewest)};
     size_t r = 0;
 
     for (; r + TOGETHER <= rows; r += TOGETHER)
-        add_row_group(what, cache, pages, step, t, a, r, ahead, ahead_of_group(r / TOGETHER, to_page), TOGETHER,
-                      columns, pivot, s, q);
+        add_row_group(what, w, t, a, r, ahead, ahead_of_group(r / TOGETHER, to_page), TOGETHER, columns, pivot, s, q);
     for (; r < rows; r++)
-        add_row_group(what, cache, false, AT_ONCE, t, a, r, ahead, (group_ahead){0}, 1, columns, pivot, s, q);
+        add_row_group(what, (way){w.cache, false, AT_ONCE}, t, a, r, ahead, (group_ahead){0}, 1, columns, pivot, s, q);
 }
 
 /* s and q hold whole vectors. From memory a Zen 4 adds up narrow rows, and lanes, too, 1.0 to 1.4 times as fast from
@@ -194,24 +199,24 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
                          double *q)
 {
     const size_t rows = t->rows;
-    const bool pages = is_by_pages(what, t->pages), wide = is_wide(columns);
-    const bool near = is_close(t) || (!t->far && is_long(columns));
-    const bool next = !BN_EXACT_SQUARES && t->far && !t->pages && rows * columns * sizeof(stored) <= MOST_OF_NEXT;
+    const bool pages = is_by_pages(what, t), wide = is_wide(columns);
+    const bool near = is_close(t) || (!is_far(t) && is_long(columns));
+    const bool next = !BN_EXACT_SQUARES && t->distance == BN_FAR && rows * columns * sizeof(stored) <= MOST_OF_NEXT;
 
     if (what == AROUND && next)
-        add_block_from(what, SECOND, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
+        add_block_by(what, (way){SECOND, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else if (what == AROUND || near) /* the former has just been read */
-        add_block_from(what, NOWHERE, false, NEAR_STEP, t, a, rows, columns, pivot, s, q);
+        add_block_by(what, (way){NOWHERE, false, NEAR_STEP}, t, a, rows, columns, pivot, s, q);
     else if (pages && wide)
-        add_block_from(what, SECOND, true, AT_ONCE, t, a, rows, columns, pivot, s, q);
+        add_block_by(what, (way){SECOND, true, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else if (pages)
-        add_block_from(what, FIRST, true, AT_ONCE, t, a, rows, columns, pivot, s, q);
-    else if (t->far && (wide || t->as_zen4))
-        add_block_from(what, SECOND, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
-    else if (t->far || (int)NEAR_STEP == (int)AT_ONCE) /* the latter lest there be two copies */
-        add_block_from(what, FIRST, false, AT_ONCE, t, a, rows, columns, pivot, s, q);
+        add_block_by(what, (way){FIRST, true, AT_ONCE}, t, a, rows, columns, pivot, s, q);
+    else if (is_far(t) && (wide || t->as_zen4))
+        add_block_by(what, (way){SECOND, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);
+    else if (is_far(t) || (int)NEAR_STEP == (int)AT_ONCE) /* the latter lest there be two copies */
+        add_block_by(what, (way){FIRST, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else
-        add_block_from(what, FIRST, false, NEAR_STEP, t, a, rows, columns, pivot, s, q);
+        add_block_by(what, (way){FIRST, false, NEAR_STEP}, t, a, rows, columns, pivot, s, q);
 }
 
 /* Rows of a strided narrow matrix, set side by side. */
@@ -244,14 +249,14 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
         }
         from.x_stride = from.dy_stride = wide;
         take = larger(take, 1);
-        if (dense && is_by_pages(what, t->pages))
-            add_block_from(what, FIRST, true, AT_ONCE, t, from, take, values, pivot, s, q);
+        if (dense && is_by_pages(what, t))
+            add_block_by(what, (way){FIRST, true, AT_ONCE}, t, from, take, values, pivot, s, q);
         else if (is_close(t) || !dense)
-            add_block_from(what, NOWHERE, false, NEAR_STEP, t, from, take, values, pivot, s, q);
-        else if (t->far && t->as_zen4 && what != AROUND)
-            add_block_from(what, SECOND, false, AT_ONCE, t, from, take, values, pivot, s, q);
+            add_block_by(what, (way){NOWHERE, false, NEAR_STEP}, t, from, take, values, pivot, s, q);
+        else if (is_far(t) && t->as_zen4 && what != AROUND)
+            add_block_by(what, (way){SECOND, false, AT_ONCE}, t, from, take, values, pivot, s, q);
         else
-            add_block_from(what, FIRST, false, AT_ONCE, t, from, take, values, pivot, s, q);
+            add_block_by(what, (way){FIRST, false, AT_ONCE}, t, from, take, values, pivot, s, q);
         r += here;
     }
 }

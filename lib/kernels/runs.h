@@ -164,7 +164,8 @@ BN_INLINE void add_long_runs(int what, bool fetched, const bn_tile *t, source a,
      * for parts: 112 x 112 is 1.02 times as fast, 56 x 56, if a strip has one feature, 1.2 (Xeon of family 6, model
      * 167). */
     const bool gains = large ? what != GRADIENT : what == GRADIENT || sizeof(stored) > 2 || !whole;
-    const bool pages = HAS_PAGES && fetched && t->pages && what != AROUND && gains && (whole || t->columns == 1);
+    const bool pages =
+        HAS_PAGES && fetched && t->distance == BN_PAGES && what != AROUND && gains && (whole || t->columns == 1);
     /* Parts of two arrays the hardware follows as well by itself, unless it is to go by pages: past the cache 56 x 56
      * to 224 x 224 backward is 1.02 to 1.1 times as fast so, of doubles 1.06 to 1.12, in it 1.0 to 1.04; whole runs,
      * and one array, would take 1.05 to 1.15 times as long (Zen 3; vectors of 64 bytes: see next_run). */
@@ -209,9 +210,9 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
         add_long_runs(what, true, t, a, pivot, lanes_s, lanes_q);
     else if (is_long_run(t->run))
         add_long_runs(what, false, t, a, pivot, lanes_s, lanes_q);
-    else if (t->far && t->as_zen4 && what != AROUND)
+    else if (is_far(t) && t->as_zen4 && what != AROUND)
         add_short_runs(what, SECOND, t, a, pivot, lanes_s, lanes_q);
-    else if (t->far && what != AROUND)
+    else if (is_far(t) && what != AROUND)
         add_short_runs(what, FIRST, t, a, pivot, lanes_s, lanes_q);
     else
         add_short_runs(what, NOWHERE, t, a, pivot, lanes_s, lanes_q);

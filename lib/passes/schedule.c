@@ -197,7 +197,7 @@ static bool beyond_cache(size_t bytes, bn_trips trips, size_t threads)
 /* Whether what is read does not stay in the last cache. What passes that by takes nothing of it, so only what is read
  * counts: not fetched ahead, calls of 19 MB to twice that, or in a backward pass to 28, are 1.0 to 1.4 times as fast.
  * After another has had the cache for itself they take 1.05 to 1.1 times as long (Zen 3). Of a socket's all counts. */
-static bool is_far(size_t array, bn_trips trips, size_t threads)
+static bool exceeds_last(size_t array, bn_trips trips, size_t threads)
 {
     const size_t arrays = trips.reads + (is_of_socket() ? trips.elements : 0);
     return beyond_cache(array * arrays, trips, threads);
@@ -217,6 +217,15 @@ static bool comes_by_itself(const bn_plan *p, size_t bytes, size_t threads)
  * times as long by pages, of 64 and 96 MB 0.84 to 0.99 (Xeon of family 6, model 106); of a socket's 480 MB 16 to 67 MB
  * 1.0 to 1.07, 160 to 410 MB 0.75 to 1.05 (model 167). */
 static bool is_in_memory(size_t bytes) { return bytes > least(bn_last_level_cache(), IN_MEMORY); }
+
+/* Of what sums read, or elements without any, but for what is close: see comes_by_itself. */
+static bn_distance distance_of(size_t array, size_t bytes, bn_trips trips, size_t threads)
+{
+    if (!exceeds_last(array, trips, threads)) return BN_NEAR;
+    return is_in_memory(bytes) && bn_reads_pages() ? BN_PAGES : BN_FAR;
+}
+
+static bool is_far(const bn_schedule *s) { return s->distance >= BN_FAR; }
 
 /* Bytes of one feature that are to stay in cache from the first trip to the second. */
 static size_t feature_bytes(const bn_plan *p, size_t reads) { return p->values * p->value * reads; }
@@ -238,7 +247,7 @@ static size_t cache_share(size_t threads) { return last_cache(threads) / 2 / thr
 static size_t features_in_cache(const bn_plan *p, size_t reads, const bn_schedule *s)
 {
     const size_t bytes = s->fetch_next && p->run > 1 ? PIECE / 2 : PIECE, piece = divide_up(bytes, p->run * p->value);
-    const size_t own = features_in_own_cache(p, reads, s->far);
+    const size_t own = features_in_own_cache(p, reads, is_far(s));
     return larger(own, least(piece, cache_share(s->threads) / (feature_bytes(p, reads) + 1)));
 }
 
@@ -327,10 +336,10 @@ static bool worth_residing(const bn_plan *p, bn_trips trips, const bn_schedule *
     if (!trips.elements || p->lanes > 1) return false;
     const bool only_own = p->run == 1 && is_of_socket();
     const size_t in_cache =
-        only_own ? features_in_own_cache(p, trips.reads, s->far) : features_in_cache(p, trips.reads, s);
+        only_own ? features_in_own_cache(p, trips.reads, is_far(s)) : features_in_cache(p, trips.reads, s);
     const size_t fit = least(in_cache, p->columns), piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
     if (fit == 0 || (fit < p->columns && fit * p->run * p->value < piece)) return false;
-    if (p->run == 1) return s->far;
+    if (p->run == 1) return is_far(s);
     if (threads > 1 && p->columns * p->run * p->value < threads * OWNED && images_in_chunks(p, threads)) return false;
     return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;
 }
@@ -372,12 +381,12 @@ static size_t chunks_to_a_node(const bn_plan *p, size_t threads)
  * stay in the core's own (Zen 3). */
 static size_t widest_strip(const bn_plan *p, bn_trips trips, const bn_schedule *s, size_t blocks)
 {
-    const bool resident = s->order == BN_RESIDENT, any = resident && p->run > 1 && !s->far && !is_of_socket();
+    const bool resident = s->order == BN_RESIDENT, any = resident && p->run > 1 && !is_far(s) && !is_of_socket();
     const size_t nodes = levels(blocks) + resident; /* which keep their own node there too */
     size_t most = s->tile;
 
     if (!bn_factor_a_value(p)) {
-        const size_t cached = features_in_own_cache(p, trips.reads, s->far) / 4;
+        const size_t cached = features_in_own_cache(p, trips.reads, is_far(s)) / 4;
         if (!trips.sums || any)
             most = bn_strip_values(p->value);
         else if (resident)
@@ -435,7 +444,7 @@ static size_t blocks_at_once(const bn_plan *p, size_t reads, const bn_schedule *
 static size_t columns_of_band(const bn_plan *p, bn_trips trips, const bn_schedule *s)
 {
     const size_t caches = s->threads * bn_core_cache(), feature = feature_bytes(p, trips.reads);
-    if (s->order != BN_STREAMED || p->run == 1 || !both(trips) || !s->far || feature > caches / 2 * 3)
+    if (s->order != BN_STREAMED || p->run == 1 || !both(trips) || !is_far(s) || feature > caches / 2 * 3)
         return p->columns;
     const size_t fit = larger(caches / 2 / feature, 1);
     if (fit * p->run * p->value < PIECE_LEAST) return p->columns;
@@ -500,26 +509,22 @@ static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
     s->whole_rows = !resident && trips.room && trips.elements && in_whole_rows(p, s->table_pitch);
 }
 
-/* Whether elements go strip by strip, or band by band, as sums do, if there are any: then what they read is in some
- * cache since. */
-static bool is_cached(const bn_plan *p, const bn_schedule *s)
+/* What far elements read is in some cache since the sums, where both go strip by strip, or band by band. From a last
+ * cache that a few cores share images come fast enough: backward of 50 images of 7 x 7 to 19 x 19 is 1.02 to 1.09 times
+ * as fast unfetched, forward 0.97 to 1.1; strips of a matrix would take 1.1 times as long (Zen 3). */
+static bn_distance distance_again(const bn_plan *p, bn_trips trips, const bn_schedule *s)
 {
-    return s->order == BN_RESIDENT || s->band < p->columns;
-}
+    const bool cached = s->order == BN_RESIDENT || s->band < p->columns;
 
-/* Whether what elements read is fetched ahead. From a last cache that a few cores share images come fast enough:
- * backward of 50 images of 7 x 7 to 19 x 19 is 1.02 to 1.09 times as fast without, forward 0.97 to 1.1; strips of a
- * matrix would take 1.1 times as long (Zen 3). */
-static bool is_far_again(const bn_plan *p, bn_trips trips, const bn_schedule *s)
-{
-    return s->far && !(p->run > 1 && trips.sums && is_cached(p, s) && !is_of_socket());
+    if (!cached || !is_far(s)) return s->distance;
+    return p->run > 1 && trips.sums && !is_of_socket() ? BN_NEAR : BN_FAR;
 }
 
 /* Twice as much of two arrays: 16 to 4096 features are 1.0 to 1.15 times as fast backwards so, of one array 0.96 to
  * 1.03 (Zen 4). */
-static size_t elements_ahead(bn_trips trips, bool far)
+static size_t elements_ahead(bn_trips trips, bn_distance distance)
 {
-    return far && trips.reads > 1 && bn_reads_as_zen4() ? 2 * NEAR : NEAR;
+    return distance >= BN_FAR && trips.reads > 1 && bn_reads_as_zen4() ? 2 * NEAR : NEAR;
 }
 
 /* How many threads have something to do. */
@@ -532,7 +537,7 @@ static size_t tasks(const bn_plan *p, const bn_schedule *s)
 /* ---- all of it ---- */
 
 /* What depends on what, in order: the shape says how many threads are worth it, and the order as far as it can; threads
- * that own columns may be fewer; by the threads, whose caches count, arrays are far or not; by that, what was to be
+ * that own columns may be fewer; by the threads, whose caches count, arrays are near or far; by that, what was to be
  * streamed may reside; then columns are cut into bands and strips, and threads without any are left out; what is close,
  * and what elements fetch, follows from the rest. */
 
@@ -551,9 +556,8 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     s.order = order_of(p, trips, s.threads);
     if (s.order == BN_RESIDENT) s.threads = owners(p, s.threads);
     s.stream = large && beyond_cache(bytes, trips, s.threads) && !trips.in_place;
-    s.far = large && is_far(array, trips, s.threads);
-    s.pages = s.far && is_in_memory(bytes) && bn_reads_pages();
-    s.fetch_next = s.far && fetches_next(p, trips, bytes, s.threads);
+    s.distance = large ? distance_of(array, bytes, trips, s.threads) : BN_NEAR;
+    s.fetch_next = is_far(&s) && fetches_next(p, trips, bytes, s.threads);
     if (s.order == BN_STREAMED && worth_residing(p, trips, &s)) s.order = BN_RESIDENT;
     s.as_zen4 = large && s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
     s.fetch_next &= s.order == BN_RESIDENT;
@@ -566,9 +570,8 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
         if (both(trips)) s.at_once = blocks_at_once(p, trips.reads, &s);
         s.threads = least(s.threads, tasks(p, &s));
     }
-    s.far_again = is_far_again(p, trips, &s);
-    s.ahead = elements_ahead(trips, s.far_again);
-    s.pages_again = s.pages && !is_cached(p, &s);
-    s.close = !s.far && comes_by_itself(p, array * trips.reads, s.threads);
+    s.distance_again = distance_again(p, trips, &s);
+    s.ahead = elements_ahead(trips, s.distance_again);
+    if (!is_far(&s) && comes_by_itself(p, array * trips.reads, s.threads)) s.distance = BN_CLOSE;
     return s;
 }

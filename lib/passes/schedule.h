@@ -25,15 +25,12 @@ typedef enum bn_order {
 
 typedef struct bn_schedule {
     bn_order order;
-    size_t threads;     /* at most */
-    bool close;         /* what sums read comes fast enough without being fetched */
-    bool far;           /* what sums read, or elements without any, does not stay in the last cache (is_far), */
-    bool pages;         /* and is fetched by several pages at once */
-    bool as_zen4;       /* streamed: into the second cache, and of long runs, near ones too, only where reading leaps */
+    size_t threads;             /* at most */
+    bn_distance distance;       /* of what sums read, or elements without any */
+    bn_distance distance_again; /* of what elements read */
+    size_t ahead;               /* bytes that elements fetch ahead where values have a factor each */
+    bool as_zen4;               /* streamed: sums are fetched as bn_tile says */
     bool fetch_next;    /* resident: what the next strip's sums read is fetched while a strip's elements are written */
-    bool far_again;     /* what elements read is to be fetched ahead, */
-    size_t ahead;       /* so many bytes where values have a factor each, */
-    bool pages_again;   /* by several pages at once */
     bool stream;        /* write with stores that pass the cache by */
     bool whole_rows;    /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads
                            share, in the room of all nodes but the first */

@@ -33,9 +33,7 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .lanes = p->lanes,
                     .row = here.row,
                     .rows_in_arrays = p->lanes > 1 ? SIZE_MAX : p->rows,
-                    .close = k->schedule->close,
-                    .far = k->schedule->far,
-                    .pages = k->schedule->pages,
+                    .distance = k->schedule->distance,
                     .as_zen4 = k->schedule->as_zen4};
 
     for (size_t c = 0; c < columns; c += most) {
@@ -130,9 +128,8 @@ static void coefficients_of(const walk *k, size_t column, size_t columns, const 
                             bn_coefficients *c)
 {
     k->operation->coefficients(k->work, column, columns, a, b, c);
-    c->far = k->schedule->far_again;
+    c->distance = k->schedule->distance_again;
     c->ahead = k->schedule->ahead;
-    c->pages = k->schedule->pages_again;
     c->next = 0;
     c->stream = k->schedule->stream;
 }
@@ -184,7 +181,7 @@ static APART void resident_elements(const walk *k, size_t column, size_t columns
     strip_tables t;
     make_own(k, column, columns, a, b, &t, &c);
     if (fetch_next) {
-        c.far = true;
+        c.distance = BN_FAR;
         c.next = columns * k->work->plan.run;
     }
     elements_back(k, (range){0, k->work->plan.blocks}, column, &c);

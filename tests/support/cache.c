@@ -53,7 +53,7 @@ static bn_schedule schedule_of(const bnorm_desc *d, bool training, int threads)
 bool streams(const bnorm_desc *d)
 {
     const bn_schedule s = schedule_of(d, true, 1);
-    return s.stream && s.far;
+    return s.stream && s.distance >= BN_FAR;
 }
 
 bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, true, 1).whole_rows; }
