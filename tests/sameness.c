@@ -209,17 +209,21 @@ static void check_band(void)
 }
 
 /* In whole lines of 16 features one thread would have 32 of 40. Of 24 features of 7 x 7, or of parts of the same ones,
- * threads would get in each other's way: they share out images, and of one image features. */
+ * threads would get in each other's way: they share out images, and of one image features. Of few rows they own
+ * columns where these are whole lines. */
 static void check_owned(void)
 {
 #ifdef _OPENMP
     const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 4, 40, 5625);
     const bnorm_desc narrow = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 384, 24, 49);
     const bnorm_desc one = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1, 144, 3136);
+    const bnorm_desc rows = bnorm_matrix(BNORM_F32, 100, 1040), odd = bnorm_matrix(BNORM_F32, 100, 1030);
     cache_pretend((size_t)16 << 20, READS_PLAINLY);
     CHECK(owned_by_two(&large, true) == 20, "%zu features to a thread", owned_by_two(&large, true));
     CHECK(owned_by_two(&narrow, true) == 0, "%zu features to a thread", owned_by_two(&narrow, true));
     CHECK(owned_by_two(&one, false) == 72, "%zu features to a thread", owned_by_two(&one, false));
+    CHECK(owned_by_two(&rows, true) == 528, "%zu features to a thread", owned_by_two(&rows, true));
+    CHECK(owned_by_two(&odd, true) == 0, "%zu features to a thread", owned_by_two(&odd, true));
     cache_pretend(0, READS_PLAINLY);
 #endif
 }

@@ -501,11 +501,79 @@ BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t 
         pass_rows(c, a, s, rows, far, pages, how);
 }
 
+/* ---- the last features of each row, the last line first ---- */
+
+/* Values [from, end), with a factor each. Lines are counted from the end. */
+BN_INLINE void pass_values_down(const bn_coefficients *c, elements a, size_t from, size_t end)
+{
+    const size_t odd = end % BN_HALVES;
+    const tables t = tables_from(c, false, odd);
+    size_t j = end;
+
+    while (j >= from + LINE_VALUES) {
+        j -= LINE_VALUES;
+        const line in = line_at(a, j);
+        for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+            put_of(a, factors_at(t, a.gradient, j - odd + i, IN_GROUP), in.of[i / IN_GROUP], j + i, IN_GROUP, WHOLE);
+    }
+    pass_few(tables_from(c, false, from), from, a, from, j);
+}
+
+/* A line of which the first n values are one feature's, the others the next one's. */
+BN_INLINE void put_across(elements a, size_t j, factors one, factors next, size_t n)
+{
+    const line in = line_at(a, j);
+    for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+        put_of(a, factors_across(one, next, a.gradient, (ptrdiff_t)n - (ptrdiff_t)i), in.of[i / IN_GROUP], j + i,
+               IN_GROUP, WHOLE);
+}
+
+/* Features [from, end), runs of a line or more. */
+BN_INLINE void pass_runs_down(const bn_coefficients *c, elements a, size_t from, size_t end)
+{
+    factors here = factors_of(c, a.gradient, end - 1);
+    size_t j = end * c->run;
+
+    for (size_t f = end - 1;; f--) {
+        const size_t begin = f * c->run;
+        while (j >= begin + LINE_VALUES) {
+            j -= LINE_VALUES;
+            const line in = line_at(a, j);
+            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+                put_of(a, all_of(here), in.of[i / IN_GROUP], j + i, IN_GROUP, WHOLE);
+        }
+        if (f == from) {
+            pass_few_of(here, a, begin, j);
+            return;
+        }
+        const factors before = factors_of(c, a.gradient, f - 1);
+        if (j > begin) {
+            j -= LINE_VALUES;
+            put_across(a, j, before, here, begin - j);
+        }
+        here = before;
+    }
+}
+
+/* Of parts of runs the last feature's alone, which stands so much further on than it would in a row of these parts. */
+BN_INLINE void pass_tails(const bn_coefficients *c, elements a, strides s, size_t rows)
+{
+    const size_t from = c->columns, end = from + c->tail, further = (end - 1) * (c->pitch - c->run);
+    for (size_t r = 0; r < rows; r++) {
+        const elements row = moved_to(a, s, r, further);
+        if (c->factor_a_value)
+            pass_values_down(c, row, from * c->run, end * c->run);
+        else
+            pass_runs_down(c, row, from, end);
+    }
+}
+
 /* Each way has loops of its own: one that has to step over its fetching took up to 1.4 times as long, depending on
  * where it came to lie in the lines of code (Zen 3). Pages are fetched only for what passes the cache by; rows that
  * exceed a strip, in cache or in place, want no fetching. */
 BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows)
 {
+    if (c->tail > 0) pass_tails(c, a, s, rows);
     if (c->extreme) {
         pass_extreme(c, a, s, rows);
     } else if (c->stream) {

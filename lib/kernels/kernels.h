@@ -49,6 +49,8 @@ typedef struct bn_tile {
 /* What an element pass needs of each feature. */
 typedef struct bn_coefficients {
     size_t columns, run, pitch; /* of the tile */
+    size_t tail;                /* that many features more, behind those, are passed over first, of each row the last
+                                   line first, without `stream` or `extreme`; of parts of runs one */
     bool factor_a_value;        /* a factor for each value, not only for each run: see BN_TABLE_RUN */
     bool shares_lines;          /* rows follow each other in all arrays, and a line that two of them share is written as
                                    a whole: after a row's factors the tables have its first ones once more */

@@ -6,7 +6,7 @@
 enum {
     RESIDENT_ROWS = 512,      /* more leave strips so narrow that they are read at the pace of single lines */
     CROSSED_ROWS = 512,       /* more leave enough blocks of rows to share out */
-    RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on threads can own columns: see owners */
+    RESIDENT_ROW = 16 << 10,  /* bytes of a row from which on few rows are resident: see few_long_rows */
     PIECE = 6 << 10,          /* bytes of a strip's row from which on the way to the next costs little: two threads of a
                                  Zen 3 read pieces of 3 KB at 0.8 of this pace, of 800 bytes at 0.6 */
     PIECE_LEAST = 1 << 10,    /* bytes of a strip's row below which none is cut */
@@ -112,14 +112,6 @@ static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
     if (worth < 2) return 1;
     const size_t most = bn_threads_most(asked);
     return most > 1 ? least(worth, most) : 1;
-}
-
-/* Threads that own columns get a page of each row at least: the hardware's prefetcher runs past the end of a shorter
- * piece into lines that another thread is writing (200 x 512 on 2 threads took 3 times as long as on 1). */
-static size_t owners(const bn_plan *p, size_t threads)
-{
-    const size_t pages = p->columns * p->run * p->value / BN_STRIP_BYTES;
-    return pages > 1 ? least(threads, pages) : 1;
 }
 
 /* Whether threads of which one has `most` rows share them out as evenly as can be. */
@@ -284,6 +276,27 @@ static bool pieces_stay(const bn_plan *p, size_t reads)
     return !is_power_of_two(p->columns) || p->rows * p->columns * p->value * reads <= 2 * bn_core_cache();
 }
 
+/* Matrices of few rows of which each thread owns columns for both trips, a page of each row, or half of one where rows
+ * are whole cache lines. That costs time for each row, see tail_of in walk.c, other orders for each feature: in whole
+ * lines 22 to 150 rows of 1024 to 1600 features are 1.0 to 1.8 times as fast so, 1.0 to 1.6 where cores share no last
+ * cache; 200 x 960 or 256 x 512 would be 0.77, 480 x 3840 0.9 (Zen 4). */
+static bool owns_columns(const bn_plan *p, bn_trips trips, size_t threads)
+{
+    enum { FEATURES_A_ROW = 8, ROWS = 256 };
+    const size_t row = p->columns * p->value, piece = row % LINE == 0 ? BN_STRIP_BYTES / 2 : BN_STRIP_BYTES;
+    return threads > 1 && both(trips) && p->run == 1 && row / piece >= threads && p->rows <= ROWS &&
+           p->columns >= FEATURES_A_ROW * p->rows && pieces_stay(p, trips.reads);
+}
+
+/* Other threads that own columns get a page of each row at least: the hardware's prefetcher runs past the end of a
+ * shorter piece into lines that another thread is writing (200 x 512 on 2 threads took 3 times as long as on 1). */
+static size_t owners(const bn_plan *p, bn_trips trips, size_t threads)
+{
+    const size_t pages = p->columns * p->run * p->value / BN_STRIP_BYTES;
+    if (owns_columns(p, trips, threads)) return threads;
+    return pages > 1 ? least(threads, pages) : 1;
+}
+
 static bool is_crossed(const bn_plan *p, bn_trips trips, size_t threads)
 {
     const bool in_pages = p->chunks <= 1 && p->columns * p->value / BN_STRIP_BYTES >= threads;
@@ -306,9 +319,10 @@ static bool is_by_rows(const bn_plan *p, bn_trips trips, size_t threads)
 /* As far as the shape tells. */
 static bn_order order_of(const bn_plan *p, bn_trips trips, size_t threads)
 {
-    if (is_crossed(p, trips, threads)) return BN_CROSSED;
+    const bool owned = owns_columns(p, trips, threads);
+    if (!owned && is_crossed(p, trips, threads)) return BN_CROSSED;
     if (is_by_rows(p, trips, threads)) return BN_BY_ROWS;
-    return without_nodes(p, p->chunks) ? BN_RESIDENT : BN_STREAMED;
+    return owned || without_nodes(p, p->chunks) ? BN_RESIDENT : BN_STREAMED;
 }
 
 /* Without sums: threads own features of images that they cannot share out evenly. One image of 56 x 56 and more is
@@ -360,14 +374,23 @@ static size_t widest_tile(const bn_plan *p)
     return p->run > BN_SHORT_RUN ? BN_LONG_RUNS : bn_strip_values(p->value) / p->run;
 }
 
-/* As many chunks to a node as leave enough tasks: what threads hand each other costs more than what they sum. */
-static size_t chunks_to_a_node(const bn_plan *p, size_t threads)
+/* Whether threads share out groups of so many chunks as evenly as can be. */
+static bool even_in_groups(const bn_plan *p, size_t group, size_t threads)
+{
+    const size_t most = divide_up(divide_up(p->chunks, group), threads) * group * p->chunk_blocks;
+    return evenly(least(most, p->blocks), threads, p->blocks);
+}
+
+/* As many chunks to a node as leave enough tasks, or, in cache, as many to each thread: what threads hand each other
+ * costs more than what they sum. */
+static size_t chunks_to_a_node(const bn_plan *p, const bn_schedule *s)
 {
     const size_t narrow = least(p->columns, widest_tile(p));
     size_t group = 1;
 
-    while (p->chunks / (2 * group) >= TASKS_PER_THREAD * threads &&
-           levels(2 * group * p->chunk_blocks) * 2 * narrow <= BN_SCRATCH)
+    while (group < p->chunks && levels(2 * group * p->chunk_blocks) * 2 * narrow <= BN_SCRATCH &&
+           (p->chunks / (2 * group) >= TASKS_PER_THREAD * s->threads ||
+            (!is_far(s) && even_in_groups(p, 2 * group, s->threads))))
         group *= 2;
     return group;
 }
@@ -456,7 +479,7 @@ static size_t columns_of_band(const bn_plan *p, bn_trips trips, const bn_schedul
 static void cut_crosswise(const bn_plan *p, bn_schedule *s)
 {
     const size_t table = bn_strip_values(p->value), sets = divide_up(p->columns, table), step = LINE / p->value;
-    const size_t nodes = levels(p->blocks), most = (nodes > 0 ? BN_SCRATCH / (2 * nodes) : table) / step * step;
+    const size_t nodes = levels(p->blocks) + 1, most = least(BN_SCRATCH / (2 * nodes), table) / step * step;
     size_t in_set = 1;
 
     while (in_set < table / step && (sets * in_set < s->threads || divide_up(p->columns, sets * in_set) > most))
@@ -554,14 +577,14 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
                      .at_once = p->blocks};
 
     s.order = order_of(p, trips, s.threads);
-    if (s.order == BN_RESIDENT) s.threads = owners(p, s.threads);
+    if (s.order == BN_RESIDENT) s.threads = owners(p, trips, s.threads);
     s.stream = large && beyond_cache(bytes, trips, s.threads) && !trips.in_place;
     s.distance = large ? distance_of(array, bytes, trips, s.threads) : BN_NEAR;
     s.fetch_next = is_far(&s) && fetches_next(p, trips, bytes, s.threads);
     if (s.order == BN_STREAMED && worth_residing(p, trips, &s)) s.order = BN_RESIDENT;
     s.as_zen4 = large && s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
     s.fetch_next &= s.order == BN_RESIDENT;
-    s.group = chunks_to_a_node(p, s.threads);
+    s.group = chunks_to_a_node(p, &s);
     if (s.order == BN_CROSSED)
         cut_crosswise(p, &s);
     else if (p->lanes == 1)
