@@ -279,12 +279,13 @@ static bool pieces_stay(const bn_plan *p, size_t reads)
 /* Matrices of few rows of which each thread owns columns for both trips, a page of each row, or half of one where rows
  * are whole cache lines. That costs time for each row, see tail_of in walk.c, other orders for each feature: in whole
  * lines 22 to 150 rows of 1024 to 1600 features are 1.0 to 1.8 times as fast so, 1.0 to 1.6 where cores share no last
- * cache; 200 x 960 or 256 x 512 would be 0.77, 480 x 3840 0.9 (Zen 4). */
+ * cache; 200 x 960 or 256 x 512 would be 0.77, 480 x 3840 0.9. Not in place, where what is summed has been written: the
+ * hardware takes that from the other thread too, and 32 x 1024 took one thread's time and twice that (Zen 4). */
 static bool owns_columns(const bn_plan *p, bn_trips trips, size_t threads)
 {
     enum { FEATURES_A_ROW = 8, ROWS = 256 };
     const size_t row = p->columns * p->value, piece = row % LINE == 0 ? BN_STRIP_BYTES / 2 : BN_STRIP_BYTES;
-    return threads > 1 && both(trips) && p->run == 1 && row / piece >= threads && p->rows <= ROWS &&
+    return threads > 1 && both(trips) && !trips.in_place && p->run == 1 && row / piece >= threads && p->rows <= ROWS &&
            p->columns >= FEATURES_A_ROW * p->rows && pieces_stay(p, trips.reads);
 }
 
@@ -297,10 +298,12 @@ static size_t owners(const bn_plan *p, bn_trips trips, size_t threads)
     return pages > 1 ? least(threads, pages) : 1;
 }
 
+/* Not in place, where each thread would sum what the other has written: 90 x 700 to 400 x 1030 took 1.4 to 2.4 times as
+ * long as by chunks, 1.8 to 5.7 times where cores share no last cache, and longer than on one thread (Zen 4). */
 static bool is_crossed(const bn_plan *p, bn_trips trips, size_t threads)
 {
     const bool in_pages = p->chunks <= 1 && p->columns * p->value / BN_STRIP_BYTES >= threads;
-    return threads > 1 && both(trips) && trips.room && may_cross(p) &&
+    return threads > 1 && both(trips) && trips.room && !trips.in_place && may_cross(p) &&
            worth_crossing(p, trips.reads + trips.elements) && !even_in_chunks(p, threads) && !in_pages &&
            pieces_stay(p, trips.reads);
 }
@@ -449,6 +452,11 @@ static bool in_whole_rows(const bn_plan *p, size_t pitch)
            tables + PAGE + 2 * sizeof(double) * p->columns <= bn_schedule_nodes(p);
 }
 
+/* In place and in cache each thread writes what it has summed, or what it sums in the next call has to come from
+ * another thread: by whole rows, which are shared out otherwise, 400 x 1030 to 1000 x 2500 took 1.0 to 1.2 times as
+ * long, 1.2 to 2.4 times where cores share no last cache (Zen 4). */
+static bool wants_its_own(bn_trips trips, const bn_schedule *s) { return trips.sums && trips.in_place && !is_far(s); }
+
 /* Blocks of a strip whose elements are passed over at once, from the last on, for what was read last is still in cache:
  * all, where a resident strip fits half of the core's own, else as many as have an eighth of it of x, but whole rows:
  * of 2 MB 112 x 112 forward is 1.15 times as fast so, streamed 224 x 224 1.04 to 1.2 (Xeon of family 6, model 167). */
@@ -529,7 +537,8 @@ static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
         s->strip = round_up(s->strip / 2, step);
     s->band = least(round_up(columns, s->strip), p->columns);
     s->table_pitch = table_pitch(p->columns, p->value);
-    s->whole_rows = !resident && trips.room && trips.elements && in_whole_rows(p, s->table_pitch);
+    s->whole_rows =
+        !resident && trips.room && trips.elements && !wants_its_own(trips, s) && in_whole_rows(p, s->table_pitch);
 }
 
 /* What far elements read is in some cache since the sums, where both go strip by strip, or band by band. From a last
