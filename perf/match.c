@@ -90,6 +90,8 @@ static void call_peer(void *context)
 
 static void call_probe(void *context) { probe_run(context); }
 
+static void call_round_trips(void *context) { probe_round_trips(*(const int *)context); }
+
 /* Everything of one match; what does not take part has number -1. */
 typedef struct field {
     work work, work_f32;
@@ -102,7 +104,7 @@ typedef struct field {
     peer_and_read peer[PEER_FORMS], peer_and_read[PEER_FORMS];
     probe read_output, read_peer[PEER_FORMS], probes[2 * PROBES];
     int at_ours, at_one_thread, at_ours_and_read, at_ours_f32, at_textbook, at_prototype[2];
-    int at_peer[PEER_FORMS], at_peer_and_read[PEER_FORMS];
+    int at_peer[PEER_FORMS], at_peer_and_read[PEER_FORMS], at_round_trips;
     int at_probe[PROBES], at_probe_alone[PROBES]; /* on all threads, and on one where the arrays are small */
 } field;
 
@@ -341,6 +343,7 @@ static void take_results(result *r, const field *f, const match_options *options
     for (int form = 0; form < PEER_FORMS; form++)
         r->peers[form] = (rival){times(f, f->at_peer[form]), over(f, f->at_peer[form], f->at_ours),
                                  over(f, f->at_peer_and_read[form], f->at_ours_and_read)};
+    r->round_trip = times(f, f->at_round_trips).median / ROUND_TRIPS;
     r->f32_time = times(f, f->at_ours_f32);
     r->over_f32 = over(f, f->at_ours_f32, f->at_ours);
     for (int kind = 0; kind < PROBES; kind++) {
@@ -386,8 +389,12 @@ static bool stays_in_cache(const work *w, const match_options *o, bool streamed)
 verdict match_run(result *r, const match_options *options, operation op, bnorm_dtype dtype, const shape *s, int threads)
 {
     static field f; /* large for a stack */
-    f = (field){
-        .at_one_thread = -1, .at_ours_and_read = -1, .at_ours_f32 = -1, .at_textbook = -1, .at_prototype = {-1, -1}};
+    f = (field){.at_one_thread = -1,
+                .at_ours_and_read = -1,
+                .at_ours_f32 = -1,
+                .at_textbook = -1,
+                .at_prototype = {-1, -1},
+                .at_round_trips = -1};
     for (int form = 0; form < PEER_FORMS; form++) f.at_peer[form] = f.at_peer_and_read[form] = -1;
     for (int kind = 0; kind < PROBES; kind++) f.at_probe[kind] = f.at_probe_alone[kind] = -1;
 
@@ -405,6 +412,7 @@ verdict match_run(result *r, const match_options *options, operation op, bnorm_d
     enter_rivals(&f, options);
     enter_readers(&f);
     if (options->limits) enter_probes(&f);
+    if (threads > 1) f.at_round_trips = contest_add(&f.contest, call_round_trips, &f.work.threads, false);
 
     verdict v = answers_right(&f, options) ? MATCH_DONE : MATCH_WRONG_ANSWER;
     if (v == MATCH_DONE) {

@@ -1,5 +1,6 @@
 #include "probes.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #ifdef _OPENMP
@@ -79,5 +80,25 @@ void probe_run(const probe *p)
         const size_t t = (size_t)omp_get_thread_num(), team = (size_t)omp_get_num_threads();
         const size_t from = lines * t / team, to = lines * (t + 1) / team;
         run_lines(p, from, to - from);
+    }
+}
+
+/* Odd for the second thread, even for the first, each of which waits for its own. */
+static void pass_word(atomic_int *word, int first, int last)
+{
+    for (int i = first; i <= last; i += 2) {
+        while (atomic_load_explicit(word, memory_order_acquire) != i) continue;
+        atomic_store_explicit(word, i + 1, memory_order_release);
+    }
+}
+
+void probe_round_trips(int threads)
+{
+    static _Alignas(128) atomic_int word;
+    word = 0;
+#pragma omp parallel num_threads(threads)
+    {
+        const int t = omp_get_thread_num();
+        if (omp_get_num_threads() > 1 && t < 2) pass_word(&word, t, 2 * ROUND_TRIPS - 2 + t);
     }
 }

@@ -36,7 +36,7 @@ void report_csv_header(FILE *f)
         const char *p = peers[form];
         fprintf(f, ",%s,%s_ms,%s_ratio,%s_ratio_q1,%s_ratio_q3,%s_read_after_ratio", p, p, p, p, p, p);
     }
-    fputs(",repetitions,interruptions_per_s,others", f);
+    fputs(",repetitions,interruptions_per_s,others,round_trip_ns", f);
     for (int kind = 0; kind < PROBES; kind++) fprintf(f, ",%s_ms", probe_name((probe_kind)kind));
     fputc('\n', f);
 }
@@ -83,6 +83,7 @@ void report_csv(FILE *f, const result *r)
     for (int form = 0; form < PEER_FORMS; form++) csv_rival(f, &r->peers[form], (peer_form)form);
     fprintf(f, ",%zu,%.0f", r->repetitions, r->interruptions);
     number(f, r->others);
+    number(f, r->round_trip * 1e9);
     for (int kind = 0; kind < PROBES; kind++) number(f, r->probes[kind] * 1e3);
     fputc('\n', f);
     fflush(f);
