@@ -276,26 +276,32 @@ static bool pieces_stay(const bn_plan *p, size_t reads)
     return !is_power_of_two(p->columns) || p->rows * p->columns * p->value * reads <= 2 * bn_core_cache();
 }
 
-/* Matrices of few rows of which each thread owns columns for both trips, a page of each row, or half of one where rows
- * are whole cache lines. That costs time for each row, see tail_of in walk.c, other orders for each feature: in whole
- * lines 22 to 150 rows of 1024 to 1600 features are 1.0 to 1.8 times as fast so, 1.0 to 1.6 where cores share no last
- * cache; 200 x 960 or 256 x 512 would be 0.77, 480 x 3840 0.9. Not in place, where what is summed has been written: the
- * hardware takes that from the other thread too, and 32 x 1024 took one thread's time and twice that (Zen 4). */
+/* How many threads can own columns. Each gets a page of each row at least: the hardware's prefetcher runs past the end
+ * of a shorter piece into lines that another thread is writing (200 x 512 on 2 threads took 3 times as long as on 1).
+ * Or half a page, where rows are whole cache lines and each thread writes last lines first, see tail_of in walk.c: 32
+ * to 64 images of 32 to 64 pixels in rows of 4 to 6 KB are 1.0 to 1.85 times as fast so as on one thread, 0.9 to 1.6
+ * where cores share no last cache. Not in place, where the hardware takes what has been written while it is summed too,
+ * and 32 x 1024 took one thread's time and twice that (Zen 4). */
+static size_t owners_most(const bn_plan *p, bn_trips trips)
+{
+    const size_t row = p->columns * p->run * p->value;
+    const bool lines = row % LINE == 0 && both(trips) && !trips.in_place;
+    return row / (lines ? BN_STRIP_BYTES / 2 : BN_STRIP_BYTES);
+}
+
+static size_t owners(const bn_plan *p, bn_trips trips, size_t threads)
+{
+    return larger(least(threads, owners_most(p, trips)), 1);
+}
+
+/* Matrices of few rows that threads own rather than cross. That costs time for each row, other orders for each feature:
+ * in whole lines 22 to 150 rows of 1024 to 1600 features are 1.0 to 1.8 times as fast so, 1.0 to 1.6 where cores share
+ * no last cache; 200 x 960 or 256 x 512 would be 0.77, 480 x 3840 0.9 (Zen 4). */
 static bool owns_columns(const bn_plan *p, bn_trips trips, size_t threads)
 {
     enum { FEATURES_A_ROW = 8, ROWS = 256 };
-    const size_t row = p->columns * p->value, piece = row % LINE == 0 ? BN_STRIP_BYTES / 2 : BN_STRIP_BYTES;
-    return threads > 1 && both(trips) && !trips.in_place && p->run == 1 && row / piece >= threads && p->rows <= ROWS &&
-           p->columns >= FEATURES_A_ROW * p->rows && pieces_stay(p, trips.reads);
-}
-
-/* Other threads that own columns get a page of each row at least: the hardware's prefetcher runs past the end of a
- * shorter piece into lines that another thread is writing (200 x 512 on 2 threads took 3 times as long as on 1). */
-static size_t owners(const bn_plan *p, bn_trips trips, size_t threads)
-{
-    const size_t pages = p->columns * p->run * p->value / BN_STRIP_BYTES;
-    if (owns_columns(p, trips, threads)) return threads;
-    return pages > 1 ? least(threads, pages) : 1;
+    return threads > 1 && both(trips) && !trips.in_place && p->run == 1 && owners_most(p, trips) >= threads &&
+           p->rows <= ROWS && p->columns >= FEATURES_A_ROW * p->rows && pieces_stay(p, trips.reads);
 }
 
 /* Not in place, where each thread would sum what the other has written: 90 x 700 to 400 x 1030 took 1.4 to 2.4 times as
