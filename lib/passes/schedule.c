@@ -168,22 +168,34 @@ static bool both(bn_trips trips) { return trips.sums && trips.elements; }
 static bool is_of_socket(void) { return bn_last_level_cache() > LAST_CACHE; }
 
 /* What is counted on of the last cache. Of one that dozens of cores share: 16 MB by one thread, 20 by two, 24 at most,
- * see beyond_cache. */
+ * see is_streamed_out. */
 static size_t last_cache(size_t threads)
 {
     return is_of_socket() ? least(12 + 4 * threads, 24) << 20 : bn_last_level_cache();
 }
 
+/* Whether bytes exceed so many sixteenths of the caches. What the threads' cores have of their own adds to the last
+ * one. */
+static bool exceeds(size_t bytes, size_t sixteenths, size_t threads)
+{
+    return bytes > (last_cache(threads) + threads * bn_core_cache()) / 16 * sixteenths;
+}
+
+enum { ONE_TRIP = 10, TWO_TRIPS = 9, ONE_TRIP_ZEN4 = 14, TWO_TRIPS_ZEN4 = 12 }; /* sixteenths */
+
 /* Stores that pass the cache by pay from about 9/16 of the caches on, for what is read is to stay for the second trip;
  * where there is one trip from 10/16. Of a cache of 32 MB, 20 MB took 0.64 to 0.92 of the time so, 16 MB longer (Zen
  * 3); of 48 MB, 14 to 17 MB 0.56 to 0.94, and with a reading of the output afterwards 0.76 to 1.03, 8 to 13 MB 0.83 to
  * 1.22 and 1.0 to 1.18 (Xeon of family 6, model 106). The 300 MB of a socket are not for one program: 16 MB take 0.6 of
- * the time where they are not counted on, with that reading 0.9 to 1.14 (model 207). What the threads' cores have of
- * their own adds to the last one. */
-static bool beyond_cache(size_t bytes, bn_trips trips, size_t threads)
+ * the time where they are not counted on, with that reading 0.9 to 1.14 (model 207). A Zen 4 writes past its cache of
+ * 32 MB at 28 GB/s, by one thread or two: on two 19 to 25 MB forward took 1.2 to 1.75 times as long so, 1.0 to 1.2
+ * times where each thread has such a cache, inference of 21 to 30 MB 1.2 to 2.1 times; but 0.76 to 0.89 after another
+ * has had the cache, and on one thread 0.7 to 1.0. Backward it gained as on Zen 3. */
+static bool is_streamed_out(size_t bytes, bn_trips trips, size_t threads)
 {
-    const size_t cache = last_cache(threads) + threads * bn_core_cache();
-    return bytes > cache / 16 * (both(trips) ? 9 : 10);
+    const bool slow = threads > 1 && trips.reads == 1 && bn_reads_as_zen4();
+    if (both(trips)) return exceeds(bytes, slow ? TWO_TRIPS_ZEN4 : TWO_TRIPS, threads);
+    return exceeds(bytes, slow ? ONE_TRIP_ZEN4 : ONE_TRIP, threads);
 }
 
 /* Whether what is read does not stay in the last cache. What passes that by takes nothing of it, so only what is read
@@ -192,7 +204,7 @@ static bool beyond_cache(size_t bytes, bn_trips trips, size_t threads)
 static bool exceeds_last(size_t array, bn_trips trips, size_t threads)
 {
     const size_t arrays = trips.reads + (is_of_socket() ? trips.elements : 0);
-    return beyond_cache(array * arrays, trips, threads);
+    return exceeds(array * arrays, both(trips) ? TWO_TRIPS : ONE_TRIP, threads);
 }
 
 /* Whether what is summed comes as fast as it can be summed, so that to ask for it ahead only takes time: rows from what
@@ -593,7 +605,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
 
     s.order = order_of(p, trips, s.threads);
     if (s.order == BN_RESIDENT) s.threads = owners(p, trips, s.threads);
-    s.stream = large && beyond_cache(bytes, trips, s.threads) && !trips.in_place;
+    s.stream = large && is_streamed_out(bytes, trips, s.threads) && !trips.in_place;
     s.distance = large ? distance_of(array, bytes, trips, s.threads) : BN_NEAR;
     s.fetch_next = is_far(&s) && fetches_next(p, trips, bytes, s.threads);
     if (s.order == BN_STREAMED && worth_residing(p, trips, &s)) s.order = BN_RESIDENT;
