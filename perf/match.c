@@ -412,7 +412,7 @@ verdict match_run(result *r, const match_options *options, operation op, bnorm_d
     enter_rivals(&f, options);
     enter_readers(&f);
     if (options->limits) enter_probes(&f);
-    if (threads > 1) f.at_round_trips = contest_add(&f.contest, call_round_trips, &f.work.threads, false);
+    if (threads > 1) f.at_round_trips = contest_add(&f.contest, call_round_trips, &f.work.threads, true);
 
     verdict v = answers_right(&f, options) ? MATCH_DONE : MATCH_WRONG_ANSWER;
     if (v == MATCH_DONE) {

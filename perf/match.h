@@ -32,7 +32,7 @@ typedef struct result {
     char limit[32]; /* the names of its probes */
     size_t repetitions;
     double interruptions;  /* by other processes, per second; */
-    double round_trip;     /* seconds that a word takes from one thread to another and back; NAN of one thread */
+    double round_trip;     /* seconds that a word takes from one thread to the next and back; NAN of one thread */
     double others;         /* processors that these, or a hypervisor, kept busy; NAN where the system does not say */
     spread time;           /* seconds; what follows is NAN where it was not measured */
     double bandwidth;      /* bytes per second, counting the fewest trips over memory */

@@ -46,8 +46,8 @@ const char *probe_isa(void);
 
 void probe_run(const probe *p);
 
-/* A word goes so many times from one thread of a team to another and back. Nothing where the team has one. */
-enum { ROUND_TRIPS = 100 };
+/* A word goes so many times from the first thread of a team to the second and back. Nothing where the team has one. */
+enum { ROUND_TRIPS = 50 };
 void probe_round_trips(int threads);
 
 #endif

@@ -73,4 +73,4 @@ static int vendor(void)
 }
 
 bool bn_reads_pages(void) { return vendor() == INTEL; }
-bool bn_reads_as_zen4(void) { return vendor() == AMD && bn_core_cache() >= (size_t)1 << 20; }
+bool bn_is_like_zen4(void) { return vendor() == AMD && bn_core_cache() >= (size_t)1 << 20; }

@@ -15,9 +15,9 @@ size_t bn_core_cache(void);
  * Others have not been measured. */
 bool bn_reads_pages(void);
 
-/* Whether memory is read faster while other lines are written than before and after, and long runs faster unasked:
- * true of AMD's processors with 1 MB of cache a core, of which Zen 4 has been measured. Intel's gain nothing by the
- * former, and Zen 3, which has 512 KB, 0.87 to 1.16. */
-bool bn_reads_as_zen4(void);
+/* Whether memory is read faster while other lines are written than before and after, long runs faster unasked, and the
+ * last cache written far faster than memory: true of AMD's processors with 1 MB of cache a core, of which Zen 4 has
+ * been measured. Intel's gain nothing by the first, and Zen 3, which has 512 KB, 0.87 to 1.16. */
+bool bn_is_like_zen4(void);
 
 #endif

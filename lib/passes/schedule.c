@@ -190,12 +190,12 @@ enum { ONE_TRIP = 10, TWO_TRIPS = 9, ONE_TRIP_ZEN4 = 14, TWO_TRIPS_ZEN4 = 12 }; 
  * the time where they are not counted on, with that reading 0.9 to 1.14 (model 207). A Zen 4 writes past its cache of
  * 32 MB at 28 GB/s, by one thread or two: on two 19 to 25 MB forward took 1.2 to 1.75 times as long so, 1.0 to 1.2
  * times where each thread has such a cache, inference of 21 to 30 MB 1.2 to 2.1 times; but 0.76 to 0.89 after another
- * has had the cache, and on one thread 0.7 to 1.0. Backward it gained as on Zen 3. */
-static bool is_streamed_out(size_t bytes, bn_trips trips, size_t threads)
+ * has had the cache, and on one thread 0.7 to 1.0. Backward, and of strips of few long rows, it gains. */
+static bool is_streamed_out(size_t bytes, bn_trips trips, const bn_schedule *s)
 {
-    const bool slow = threads > 1 && trips.reads == 1 && bn_reads_as_zen4();
-    if (both(trips)) return exceeds(bytes, slow ? TWO_TRIPS_ZEN4 : TWO_TRIPS, threads);
-    return exceeds(bytes, slow ? ONE_TRIP_ZEN4 : ONE_TRIP, threads);
+    const bool slow = s->threads > 1 && s->order != BN_RESIDENT && trips.reads == 1 && bn_is_like_zen4();
+    if (both(trips)) return exceeds(bytes, slow ? TWO_TRIPS_ZEN4 : TWO_TRIPS, s->threads);
+    return exceeds(bytes, slow ? ONE_TRIP_ZEN4 : ONE_TRIP, s->threads);
 }
 
 /* Whether what is read does not stay in the last cache. What passes that by takes nothing of it, so only what is read
@@ -276,7 +276,7 @@ static bool fetches_next(const bn_plan *p, bn_trips trips, size_t bytes, size_t 
     const size_t run = p->run * p->value, caches = run >= PIECE_LEAST / 2 && p->value > 2 ? 1 : 2;
     const size_t room = cache_share(threads) / 4 * 3 / divide_up(PIECE / 2, run); /* for a feature */
     const bool busy = p->value == 2 && run < PIECE_LEAST;
-    return both(trips) && bytes > caches * bn_last_level_cache() && bn_reads_as_zen4() &&
+    return both(trips) && bytes > caches * bn_last_level_cache() && bn_is_like_zen4() &&
            !is_power_of_two(p->columns * p->run) && !busy && feature_bytes(p, trips.reads) <= room;
 }
 
@@ -317,7 +317,7 @@ static bool owns_columns(const bn_plan *p, bn_trips trips, size_t threads)
 }
 
 /* Not in place, where each thread would sum what the other has written: 90 x 700 to 400 x 1030 took 1.4 to 2.4 times as
- * long as by chunks, 1.8 to 5.7 times where cores share no last cache, and longer than on one thread (Zen 4). */
+ * long as otherwise, 1.8 to 5.7 times where cores share no last cache, and longer than on one thread (Zen 4). */
 static bool is_crossed(const bn_plan *p, bn_trips trips, size_t threads)
 {
     const bool in_pages = p->chunks <= 1 && p->columns * p->value / BN_STRIP_BYTES >= threads;
@@ -574,7 +574,7 @@ static bn_distance distance_again(const bn_plan *p, bn_trips trips, const bn_sch
  * 1.03 (Zen 4). */
 static size_t elements_ahead(bn_trips trips, bn_distance distance)
 {
-    return distance >= BN_FAR && trips.reads > 1 && bn_reads_as_zen4() ? 2 * NEAR : NEAR;
+    return distance >= BN_FAR && trips.reads > 1 && bn_is_like_zen4() ? 2 * NEAR : NEAR;
 }
 
 /* How many threads have something to do. */
@@ -605,11 +605,11 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
 
     s.order = order_of(p, trips, s.threads);
     if (s.order == BN_RESIDENT) s.threads = owners(p, trips, s.threads);
-    s.stream = large && is_streamed_out(bytes, trips, s.threads) && !trips.in_place;
+    s.stream = large && is_streamed_out(bytes, trips, &s) && !trips.in_place;
     s.distance = large ? distance_of(array, bytes, trips, s.threads) : BN_NEAR;
     s.fetch_next = is_far(&s) && fetches_next(p, trips, bytes, s.threads);
     if (s.order == BN_STREAMED && worth_residing(p, trips, &s)) s.order = BN_RESIDENT;
-    s.as_zen4 = large && s.order == BN_STREAMED && bn_reads_as_zen4(); /* resident strips leap too often */
+    s.as_zen4 = large && s.order == BN_STREAMED && bn_is_like_zen4(); /* resident strips leap too often */
     s.fetch_next &= s.order == BN_RESIDENT;
     s.group = chunks_to_a_node(p, &s);
     if (s.order == BN_CROSSED)

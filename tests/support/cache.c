@@ -22,8 +22,8 @@ size_t __real_bn_core_cache(void);
 size_t __wrap_bn_core_cache(void);
 bool __real_bn_reads_pages(void);
 bool __wrap_bn_reads_pages(void);
-bool __real_bn_reads_as_zen4(void);
-bool __wrap_bn_reads_as_zen4(void);
+bool __real_bn_is_like_zen4(void);
+bool __wrap_bn_is_like_zen4(void);
 
 size_t __wrap_bn_last_level_cache(void)
 {
@@ -38,9 +38,9 @@ bool __wrap_bn_reads_pages(void)
     return atomic_load(&pretended) ? atomic_load(&pretended_reading) == READS_PAGES : __real_bn_reads_pages();
 }
 
-bool __wrap_bn_reads_as_zen4(void)
+bool __wrap_bn_is_like_zen4(void)
 {
-    return atomic_load(&pretended) ? atomic_load(&pretended_reading) == READS_AS_ZEN4 : __real_bn_reads_as_zen4();
+    return atomic_load(&pretended) ? atomic_load(&pretended_reading) == READS_AS_ZEN4 : __real_bn_is_like_zen4();
 }
 
 static bn_schedule schedule_of(const bnorm_desc *d, bool training, int threads)
