@@ -32,8 +32,8 @@ typedef struct result {
     char limit[32]; /* the names of its probes */
     size_t repetitions;
     double interruptions;  /* by other processes, per second; */
-    double round_trip;     /* seconds that a word takes from one thread to the next and back; NAN of one thread */
     double others;         /* processors that these, or a hypervisor, kept busy; NAN where the system does not say */
+    double round_trip;     /* seconds that a word takes from one thread to the next and back; NAN of one thread */
     spread time;           /* seconds; what follows is NAN where it was not measured */
     double bandwidth;      /* bytes per second, counting the fewest trips over memory */
     spread speed_up;       /* time on one thread / time */

@@ -144,6 +144,19 @@ BN_INLINE line line_at(elements a, size_t j)
     return l;
 }
 
+/* A line that has been read, of one feature; or its first n values of one, and the others of the next. */
+BN_INLINE void put_line_of(elements a, line in, factors f, size_t j, int how)
+{
+    for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP) put_of(a, all_of(f), in.of[i / IN_GROUP], j + i, IN_GROUP, how);
+}
+
+BN_INLINE void put_line_across(elements a, line in, factors one, factors next, size_t n, size_t j, int how)
+{
+    for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
+        put_of(a, factors_across(one, next, a.gradient, (ptrdiff_t)n - (ptrdiff_t)i), in.of[i / IN_GROUP], j + i,
+               IN_GROUP, how);
+}
+
 /* A cache line of each row, from value j on, which is value `place` of the tables. All is read before anything is
  * written, see take_line. And each line is written as a whole: where rows took turns with less, parts of
  * lines went to memory, and inference of 1225 x 2048 floats took 6 times as long with AVX2. Not so several rows in
@@ -281,18 +294,14 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
             fetch_line(a, j, l);
-            const line in = stream ? take_line(&ahead, a, j, values) : line_at(a, j);
-            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
-                put_of(a, all_of(here), in.of[i / IN_GROUP], j + i, IN_GROUP, how);
+            put_line_of(a, stream ? take_line(&ahead, a, j, values) : line_at(a, j), here, j, how);
         }
         if (last) {
             pass_few_of(here, a, j, end);
         } else if (j < end) {
             fetch_line(a, j, l);
-            const line in = stream ? take_line(&ahead, a, j, values) : line_at(a, j);
-            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP, j += IN_GROUP)
-                put_of(a, factors_across(here, next, a.gradient, (ptrdiff_t)end - (ptrdiff_t)j), in.of[i / IN_GROUP], j,
-                       IN_GROUP, how);
+            put_line_across(a, stream ? take_line(&ahead, a, j, values) : line_at(a, j), here, next, end - j, j, how);
+            j += LINE_VALUES;
         }
         here = next;
     }
@@ -519,15 +528,6 @@ BN_INLINE void pass_values_down(const bn_coefficients *c, elements a, size_t fro
     pass_few(tables_from(c, false, from), from, a, from, j);
 }
 
-/* A line of which the first n values are one feature's, the others the next one's. */
-BN_INLINE void put_across(elements a, size_t j, factors one, factors next, size_t n)
-{
-    const line in = line_at(a, j);
-    for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
-        put_of(a, factors_across(one, next, a.gradient, (ptrdiff_t)n - (ptrdiff_t)i), in.of[i / IN_GROUP], j + i,
-               IN_GROUP, WHOLE);
-}
-
 /* Features [from, end), runs of a line or more. */
 BN_INLINE void pass_runs_down(const bn_coefficients *c, elements a, size_t from, size_t end)
 {
@@ -538,9 +538,7 @@ BN_INLINE void pass_runs_down(const bn_coefficients *c, elements a, size_t from,
         const size_t begin = f * c->run;
         while (j >= begin + LINE_VALUES) {
             j -= LINE_VALUES;
-            const line in = line_at(a, j);
-            for (size_t i = 0; i < LINE_VALUES; i += IN_GROUP)
-                put_of(a, all_of(here), in.of[i / IN_GROUP], j + i, IN_GROUP, WHOLE);
+            put_line_of(a, line_at(a, j), here, j, WHOLE);
         }
         if (f == from) {
             pass_few_of(here, a, begin, j);
@@ -549,7 +547,7 @@ BN_INLINE void pass_runs_down(const bn_coefficients *c, elements a, size_t from,
         const factors before = factors_of(c, a.gradient, f - 1);
         if (j > begin) {
             j -= LINE_VALUES;
-            put_across(a, j, before, here, begin - j);
+            put_line_across(a, line_at(a, j), before, here, begin - j, j, WHOLE);
         }
         here = before;
     }

@@ -117,15 +117,21 @@ static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
 /* Whether threads of which one has `most` rows share them out as evenly as can be. */
 static bool evenly(size_t most, size_t threads, size_t rows) { return 10 * most * threads <= 11 * rows; }
 
+/* The most blocks that one of these threads has, where they share out groups of so many chunks. */
+static size_t blocks_of_one(const bn_plan *p, size_t group, size_t threads)
+{
+    return least(divide_up(divide_up(p->chunks, group), threads) * group * p->chunk_blocks, p->blocks);
+}
+
 static bool even_in_chunks(const bn_plan *p, size_t threads)
 {
-    return evenly(divide_up(p->chunks, threads) * p->chunk_blocks * p->block_rows, threads, p->rows);
+    return evenly(blocks_of_one(p, 1, threads) * p->block_rows, threads, p->rows);
 }
 
 /* The same of images, which may be one more block for some: no thread has more than a third above the mean. */
 static bool images_in_chunks(const bn_plan *p, size_t threads)
 {
-    const size_t most = least(divide_up(p->chunks, threads) * p->chunk_blocks, p->blocks);
+    const size_t most = blocks_of_one(p, 1, threads);
     return 3 * (bn_plan_values_before(p, most) - bn_plan_values_before(p, 0)) * threads <= 4 * p->values;
 }
 
@@ -320,9 +326,8 @@ static bool owns_columns(const bn_plan *p, bn_trips trips, size_t threads)
  * long as otherwise, 1.8 to 5.7 times where cores share no last cache, and longer than on one thread (Zen 4). */
 static bool is_crossed(const bn_plan *p, bn_trips trips, size_t threads)
 {
-    const bool in_pages = p->chunks <= 1 && p->columns * p->value / BN_STRIP_BYTES >= threads;
     return threads > 1 && both(trips) && trips.room && !trips.in_place && may_cross(p) &&
-           worth_crossing(p, trips.reads + trips.elements) && !even_in_chunks(p, threads) && !in_pages &&
+           worth_crossing(p, trips.reads + trips.elements) && !even_in_chunks(p, threads) &&
            pieces_stay(p, trips.reads);
 }
 
@@ -395,13 +400,6 @@ static size_t widest_tile(const bn_plan *p)
     return p->run > BN_SHORT_RUN ? BN_LONG_RUNS : bn_strip_values(p->value) / p->run;
 }
 
-/* Whether threads share out groups of so many chunks as evenly as can be. */
-static bool even_in_groups(const bn_plan *p, size_t group, size_t threads)
-{
-    const size_t most = divide_up(divide_up(p->chunks, group), threads) * group * p->chunk_blocks;
-    return evenly(least(most, p->blocks), threads, p->blocks);
-}
-
 /* As many chunks to a node as leave enough tasks, or, in cache, as many to each thread: what threads hand each other
  * costs more than what they sum. */
 static size_t chunks_to_a_node(const bn_plan *p, const bn_schedule *s)
@@ -411,7 +409,7 @@ static size_t chunks_to_a_node(const bn_plan *p, const bn_schedule *s)
 
     while (group < p->chunks && levels(2 * group * p->chunk_blocks) * 2 * narrow <= BN_SCRATCH &&
            (p->chunks / (2 * group) >= TASKS_PER_THREAD * s->threads ||
-            (!is_far(s) && even_in_groups(p, 2 * group, s->threads))))
+            (!is_far(s) && evenly(blocks_of_one(p, 2 * group, s->threads), s->threads, p->blocks))))
         group *= 2;
     return group;
 }
