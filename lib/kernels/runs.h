@@ -166,10 +166,6 @@ BN_INLINE void add_long_runs(int what, bool fetched, const bn_tile *t, source a,
     const bool gains = large ? what != GRADIENT : what == GRADIENT || sizeof(stored) > 2 || !whole;
     const bool pages =
         HAS_PAGES && fetched && t->distance == BN_PAGES && what != AROUND && gains && (whole || t->columns == 1);
-    /* Parts of two arrays the hardware follows as well by itself, unless it is to go by pages: past the cache 56 x 56
-     * to 224 x 224 backward is 1.02 to 1.1 times as fast so, of doubles 1.06 to 1.12, in it 1.0 to 1.04; whole runs,
-     * and one array, would take 1.05 to 1.15 times as long (Zen 3; vectors of 64 bytes: see next_run). */
-    const bool followed = BN_VECTOR_BYTES == 32 && what == GRADIENT && !whole;
     /* A core has places for few lines that it is asked for, and more for those that the hardware fetches by itself:
      * sums of whole runs are 1.1 to 1.7 times as fast so past the cache, 1.0 to 1.3 in it; in rows of 9 KB they would
      * take 1.1 to 1.2 times as long (Zen 4). */
@@ -178,7 +174,7 @@ BN_INLINE void add_long_runs(int what, bool fetched, const bn_tile *t, source a,
     const later l = {.x = lead_of(values, next_run(t, rows_on * a.x_stride), ahead),
                      .dy = lead_of(values, next_run(t, rows_on * a.dy_stride), ahead),
                      .leaps = leaps,
-                     .cache = fetched && is_long_run(t->run) && !followed ? SECOND : NOWHERE,
+                     .cache = fetched && is_long_run(t->run) ? SECOND : NOWHERE,
                      .pages = pages && large,
                      .in_parts = pages && !large,
                      .x_parts = parts_of(row, t->from, a.x_stride, count),

@@ -213,16 +213,6 @@ static bool exceeds_last(size_t array, bn_trips trips, size_t threads)
     return exceeds(array * arrays, both(trips) ? TWO_TRIPS : ONE_TRIP, threads);
 }
 
-/* Whether what is summed comes as fast as it can be summed, so that to ask for it ahead only takes time: rows from what
- * the threads' cores have of their own, 1.02 to 1.13 times as fast then; of 2 to 10 MB in the last cache they would be
- * 0.6 to 1.05. Long runs, which the hardware follows, from a quarter of that cache too: backward of one image of 28 x
- * 28 to 56 x 56 is 1.07 to 1.17 times as fast (Zen 3; a socket's last cache is slower, and not measured). */
-static bool comes_by_itself(const bn_plan *p, size_t bytes, size_t threads)
-{
-    const size_t own = threads * bn_core_cache();
-    return bytes <= own || (p->run > BN_SHORT_RUN && !is_of_socket() && bytes <= bn_last_level_cache() / 4);
-}
-
 /* From the last cache pages come no faster together than one by one: of 48 MB calls of 16 to 40 MB took 0.82 to 1.14
  * times as long by pages, of 64 and 96 MB 0.84 to 0.99 (Xeon of family 6, model 106); of a socket's 480 MB 16 to 67 MB
  * 1.0 to 1.07, 160 to 410 MB 0.75 to 1.05 (model 167). */
@@ -236,6 +226,21 @@ static bn_distance distance_of(size_t array, size_t bytes, bn_trips trips, size_
 }
 
 static bool is_far(const bn_schedule *s) { return s->distance >= BN_FAR; }
+
+/* Whether what is summed comes as fast as it can be summed, so that to ask for it ahead only takes time: rows from what
+ * the threads' cores have of their own, 1.02 to 1.13 times as fast then; of 2 to 10 MB in the last cache they would be
+ * 0.6 to 1.05. Long runs, which the hardware follows, from a quarter of that cache too: backward of one image of 28 x
+ * 28 to 56 x 56 is 1.07 to 1.17 times as fast (Zen 3; a socket's last cache is slower, and not measured). Parts of
+ * images in two arrays, from memory too: backward of 56 x 56 to 224 x 224 is 1.02 to 1.1 times as fast, of doubles 1.06
+ * to 1.12, in cache 1.0 to 1.04, but whole runs, and one array, would take 1.05 to 1.15 times as long (Zen 3), and a
+ * Zen 4 by vectors of 32 bytes 1.05 to 1.4 times. */
+static bool comes_by_itself(const bn_plan *p, bn_trips trips, size_t bytes, const bn_schedule *s)
+{
+    if (trips.reads > 1 && !bn_plan_whole_runs(p) && !bn_reads_pages() && !bn_is_like_zen4()) return true;
+    if (is_far(s)) return false;
+    const size_t own = s->threads * bn_core_cache();
+    return bytes <= own || (p->run > BN_SHORT_RUN && !is_of_socket() && bytes <= bn_last_level_cache() / 4);
+}
 
 /* Bytes of one feature that are to stay in cache from the first trip to the second. */
 static size_t feature_bytes(const bn_plan *p, size_t reads) { return p->values * p->value * reads; }
@@ -620,6 +625,6 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     }
     s.distance_again = distance_again(p, trips, &s);
     s.ahead = elements_ahead(trips, s.distance_again);
-    if (!is_far(&s) && comes_by_itself(p, array * trips.reads, s.threads)) s.distance = BN_CLOSE;
+    if (comes_by_itself(p, trips, array * trips.reads, &s)) s.distance = BN_CLOSE;
     return s;
 }
