@@ -30,13 +30,15 @@
  * Sums are taken in double, by blocks of rows that are merged in a fixed tree, so a call gives the same bits for any
  * number of threads, any instruction set, any stride and any alignment; only the sign and the payload of a NaN may
  * differ. A NaN or Inf stays in its feature. Elements of 16 bits are computed in float and rounded once, to nearest
- * even.
+ * even. On x86-64 and AArch64 a caller may round otherwise, flush subnormal numbers, or trap floating-point exceptions:
+ * no bit depends on it, nothing traps, and its settings come back.
  *
  * Errors are bounded, however many values there are, for values of 1e-30 to 1e30 in size (double: 2^-500 to 2^500, but
  * below 2^512 / sqrt(M), or the sum of M squares overflows) and means of up to 1e6 standard deviations;
  * tests/README.md has the bounds. No status says that values are beyond: their squares overflow or vanish, as those of
- * the formulas do. A running variance in float does so earlier, while training is right: it is infinite from a standard
- * deviation of 1.8e19 on, and inference then yields beta; below 1.1e-19 it is subnormal, below 2.7e-23 it is 0.
+ * the formulas do. A running variance in float does so earlier, while training is right: after many calls, or one with
+ * update_rate 1, it is infinite from a standard deviation of 1.8e19 on, and inference then yields beta; below 1.1e-19
+ * it is subnormal, below 2.7e-23 it is 0.
  *
  * Built in this version: all dtypes, both layouts, BNORM_IDENTITY. The other activations, residual and dresidual are
  * declared, and answer BNORM_UNSUPPORTED.
@@ -105,7 +107,7 @@ typedef struct bnorm_desc {
     bnorm_layout layout;
     bnorm_activation activation;
 
-    size_t batch;    /* N; 0 is an empty part of a batch: calls succeed and write only dgamma = dbeta = 0 */
+    size_t batch;    /* N; 0 is an empty part of a batch: calls that are right write only dgamma = dbeta = 0 */
     size_t features; /* C, at least 1 */
     size_t spatial;  /* S; 1 for a matrix; 0 is as empty as batch 0 */
 
@@ -127,7 +129,7 @@ typedef struct bnorm_desc {
     double negative_slope; /* of BNORM_LEAKY_RELU, and not looked at without it */
 
     bool biased_running_var; /* false: running_var takes the unbiased variance, M / (M - 1) times var, as PyTorch and
-                                TensorFlow do; true: the biased one, as ONNX and Keras do */
+                                TensorFlow do; true: the biased one, as ONNX and Keras 3 do */
     int threads;             /* 0: OpenMP's default for the calling thread; n: at most n. Never more than the
                                 larger of 16 and twice the processors. The bits do not depend on it. A call from inside
                                 a parallel region, or in a forked child, stays on its thread */
@@ -340,15 +342,15 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  * process what bnorm_moments_next_block of the part before says). One merges them in order, and sends back mean and
  * invstd forward, backward the merged sums, which bnorm_input_gradient wants; or all merge (mpi.h).
  *
- * A block is bnorm_block_rows batch entries. A part that is not a whole number of blocks ends with a short one, and the
- * next part begins a new block: a part of n entries is ceil(n / bnorm_block_rows) blocks. Parts that are whole blocks,
- * but for the end of the batch, give the bits of bnorm_forward_training and bnorm_backward on the whole batch, however
- * they are grouped; any other parts stay within the same bounds on the error. Small images channels first have large
- * blocks, see bnorm_block_rows. Sums cover blocks [first, next) of the batch, and hold one node of the tree for each
- * aligned power of two of blocks in it: a count and two doubles a feature. Those are at most 1 + 2 log2(blocks). Where
- * an image by itself is more than is summed in one go, channels last from 65 pixels on (of 64 channels or more),
- * channels first from 3073, it is still one block, but is summed in pieces, which then count as blocks in this bound.
- * How many bytes they take, serialise tells.
+ * A part is what one call of accumulate is given, a block is bnorm_block_rows batch entries. A part that is not a whole
+ * number of blocks ends with a short one, and the next part begins a new block: a part of n entries is ceil(n /
+ * bnorm_block_rows) blocks. Parts that are whole blocks, but for the end of the batch, give the bits of
+ * bnorm_forward_training and bnorm_backward on the whole batch, however they are grouped; any other parts stay within
+ * the same bounds on the error. Small images channels first have large blocks, see bnorm_block_rows. Sums cover blocks
+ * [first, next) of the batch, and hold one node of the tree for each aligned power of two of blocks in it: a count and
+ * two doubles a feature. Those are at most 1 + 2 log2(blocks). Where an image by itself is more than is summed in one
+ * go, channels last from 65 pixels on (of 64 channels or more), channels first from 3073, it is still one block, but is
+ * summed in pieces, which then count as blocks in this bound. How many bytes they take, serialise tells.
  *
  * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
  * and update_rate are those of the sums that finish and commit are called on. Errors of the description as in section
