@@ -44,10 +44,12 @@ static void in_control_word(unsigned long word, void (*body)(void *), void *argu
 
 #if defined(__x86_64__)
 enum { FLUSH = 0x8040, DOWN = 0x2000, UP = 0x4000, TO_ZERO = 0x6000 }; /* FTZ and DAZ; rounding control; of MXCSR */
+enum { MASKED = 0x1f80 };                                              /* exceptions that do not trap */
 #elif defined(__aarch64__)
 enum { FLUSH = 1 << 24, DOWN = 2 << 22, UP = 1 << 22, TO_ZERO = 3 << 22 }; /* FZ; RMode; of FPCR */
+enum { MASKED = 0 };                                                       /* not all of these processors have traps */
 #else
-enum { FLUSH = 0, DOWN = FE_DOWNWARD, UP = FE_UPWARD, TO_ZERO = FE_TOWARDZERO };
+enum { FLUSH = 0, DOWN = FE_DOWNWARD, UP = FE_UPWARD, TO_ZERO = FE_TOWARDZERO, MASKED = 0 };
 #endif
 
 static void flushing(void (*body)(void *), void *argument) { in_control_word(control_word() | FLUSH, body, argument); }
@@ -57,6 +59,14 @@ static void to_zero_flushing(void (*body)(void *), void *argument)
 {
     in_control_word(control_word() | TO_ZERO | FLUSH, body, argument);
 }
+/* Any exception ends the process. */
+static void trapping(void (*body)(void *), void *argument)
+{
+    in_control_word(control_word() & ~(unsigned long)MASKED, body, argument);
+}
 
-const struct control_word control_words[CONTROL_WORDS] = {
-    {"flushing", flushing}, {"downward", downward}, {"upward", upward}, {"to_zero_flushing", to_zero_flushing}};
+const struct control_word control_words[CONTROL_WORDS] = {{"flushing", flushing},
+                                                          {"downward", downward},
+                                                          {"upward", upward},
+                                                          {"to_zero_flushing", to_zero_flushing},
+                                                          {"trapping", trapping}};
