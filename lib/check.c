@@ -3,7 +3,7 @@
 #include "integers.h"
 #include "isa/select.h"
 
-#include <math.h>
+#include <float.h>
 
 static const size_t value_bytes[] = {[BNORM_F32] = 4, [BNORM_F64] = 8, [BNORM_BF16] = 2, [BNORM_F16] = 2};
 
@@ -66,13 +66,19 @@ static bool arrays_overflow(const bnorm_desc *r)
     return !product(rows_of(r), step, &bytes) || !product(bytes, value_bytes[r->dtype], &bytes);
 }
 
-bool bn_below_0(double v)
+static uint64_t bits_of(double v)
 {
-    const uint64_t minus_0 = (uint64_t)1 << 63, minus_infinity = (uint64_t)0xfff << 52;
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
-    return bits > minus_0 && bits <= minus_infinity;
+    return bits;
 }
+
+static const uint64_t minus_0 = (uint64_t)1 << 63, minus_infinity = (uint64_t)0xfff << 52;
+
+bool bn_below_0(double v) { return bits_of(v) > minus_0 && bits_of(v) <= minus_infinity; }
+
+/* 0 <= v <= most, by its bits too: a comparison may trap, of a subnormal number or of a signalling NaN. */
+static bool within(double v, double most) { return bits_of(v) <= bits_of(most) || bits_of(v) == minus_0; }
 
 static bool in_range(int value, int last) { return value >= 0 && value <= last; }
 
@@ -109,8 +115,8 @@ bnorm_status bn_work_make(const bnorm_desc *d, bool unsupported_arrays, const bn
     if (arrays_overflow(&w->desc)) return BNORM_OVERFLOW;
     make(w, b);
     if (least_stride(&w->desc) < bn_row_values(&w->desc)) return BNORM_BAD_STRIDE;
-    if (bn_below_0(d->eps) || !isfinite(d->eps)) return BNORM_BAD_EPS;
-    if (bn_below_0(d->update_rate) || !(d->update_rate <= 1)) return BNORM_BAD_UPDATE_RATE;
+    if (!within(d->eps, DBL_MAX)) return BNORM_BAD_EPS;
+    if (!within(d->update_rate, 1)) return BNORM_BAD_UPDATE_RATE;
     if (d->threads < 0) return BNORM_BAD_THREADS;
     return BNORM_OK;
 }

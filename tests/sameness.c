@@ -345,13 +345,18 @@ CASE(sameness, control_word_of_the_caller)
             }
 }
 
-/* The nearest to 0: a caller's flushing makes 0 of them. */
+/* The nearest to 0: a caller's flushing makes 0 of them, and comparing them traps, as it does of a signalling NaN. */
 static void check_refused(void *problem)
 {
+    const uint64_t signalling_nan = 0x7ff0000000000001;
     struct problem p = *(struct problem *)problem;
     for (int o = 0; o < OPERATIONS; o++) {
         p.desc.eps = -0x1p-1074;
         CHECK(call(o, &p.desc, &p.buffers) == BNORM_BAD_EPS, "%s", operation_name(o));
+        memcpy(&p.desc.eps, &signalling_nan, sizeof p.desc.eps);
+        CHECK(call(o, &p.desc, &p.buffers) == BNORM_BAD_EPS, "%s, NaN", operation_name(o));
+        p.desc.eps = p.desc.update_rate = 0x1p-1074;
+        CHECK(call(o, &p.desc, &p.buffers) == BNORM_OK, "%s, above 0", operation_name(o));
         p.desc.eps = 0;
         p.desc.update_rate = -0x1p-1074;
         CHECK(call(o, &p.desc, &p.buffers) == BNORM_BAD_UPDATE_RATE, "%s", operation_name(o));
