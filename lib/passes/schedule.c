@@ -110,8 +110,7 @@ static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
 {
     const size_t worth = (p->values * arrays + FEATURE_VALUES) * p->columns / THREAD_VALUES;
     if (worth < 2) return 1;
-    const size_t most = bn_threads_most(asked);
-    return most > 1 ? least(worth, most) : 1;
+    return least(worth, bn_threads_most(asked));
 }
 
 /* Whether threads of which one has `most` rows share them out as evenly as can be. */
@@ -144,7 +143,7 @@ size_t bn_first_task(size_t strips, size_t blocks, size_t blocks_of_group, size_
     const size_t groups = blocks / blocks_of_group, of_last = blocks % blocks_of_group;
     /* both times team */
     const size_t due = strips * blocks * thread, full = strips * groups * blocks_of_group * team;
-    if (of_last == 0 || due <= full) return divide_nearest(due, team * blocks_of_group);
+    if (due <= full) return divide_nearest(due, team * blocks_of_group);
     return strips * groups + divide_nearest(due - full, team * of_last);
 }
 
@@ -360,7 +359,7 @@ static bn_order order_of(const bn_plan *p, bn_trips trips, size_t threads)
  * several blocks; with parts of each feature inference of it took two threads as long as one (Zen 3). */
 static bool owns_rather(const bn_plan *p, size_t threads)
 {
-    return p->run > 1 && threads > 1 && !evenly(divide_up(p->rows, threads), threads, p->rows) &&
+    return p->run > 1 && !evenly(divide_up(p->rows, threads), threads, p->rows) &&
            p->columns * p->run * p->value >= threads * OWNED &&
            evenly(divide_up(p->columns, threads), threads, p->columns);
 }
@@ -380,13 +379,13 @@ static bool worth_residing(const bn_plan *p, bn_trips trips, const bn_schedule *
     if (!trips.sums) return owns_rather(p, threads);
     if (!trips.elements || p->lanes > 1) return false;
     const bool only_own = p->run == 1 && is_of_socket();
-    const size_t in_cache =
+    const size_t fit =
         only_own ? features_in_own_cache(p, trips.reads, is_far(s)) : features_in_cache(p, trips.reads, s);
-    const size_t fit = least(in_cache, p->columns), piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
-    if (fit == 0 || (fit < p->columns && fit * p->run * p->value < piece)) return false;
+    const size_t piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
+    if (fit < p->columns && fit * p->run * p->value < piece) return false;
     if (p->run == 1) return is_far(s);
     if (threads > 1 && p->columns * p->run * p->value < threads * OWNED && images_in_chunks(p, threads)) return false;
-    return 2 * round_up(p->columns, threads) <= 3 * p->columns || p->columns / fit >= 2 * threads;
+    return 2 * round_up(p->columns, threads) <= 3 * p->columns;
 }
 
 /* ---- strips ---- */
@@ -508,7 +507,7 @@ static size_t columns_of_band(const bn_plan *p, bn_trips trips, const bn_schedul
 static void cut_crosswise(const bn_plan *p, bn_schedule *s)
 {
     const size_t table = bn_strip_values(p->value), sets = divide_up(p->columns, table), step = LINE / p->value;
-    const size_t nodes = levels(p->blocks) + 1, most = least(BN_SCRATCH / (2 * nodes), table) / step * step;
+    const size_t nodes = levels(p->blocks) + 1, most = BN_SCRATCH / (2 * nodes) / step * step;
     size_t in_set = 1;
 
     while (in_set < table / step && (sets * in_set < s->threads || divide_up(p->columns, sets * in_set) > most))
@@ -536,7 +535,7 @@ static size_t most_owned(size_t columns, size_t strip, size_t threads)
 static size_t owned_strip(const bn_plan *p, size_t even, size_t step, size_t threads)
 {
     const size_t lines = round_up(even, step);
-    if (lines == even || bn_factor_a_value(p) || even * p->run * p->value < OWNED_LEAST) return lines;
+    if (lines == even || even * p->run * p->value < OWNED_LEAST) return lines;
     return evenly(most_owned(p->columns, lines, threads), threads, p->columns) ? lines : even;
 }
 
@@ -583,8 +582,8 @@ static size_t elements_ahead(bn_trips trips, bn_distance distance)
 /* How many threads have something to do. */
 static size_t tasks(const bn_plan *p, const bn_schedule *s)
 {
-    const bool owned = s->order == BN_RESIDENT && p->lanes == 1; /* strips of all rows */
-    return divide_up(s->band, s->strip) * (owned ? 1 : divide_up(p->chunks, s->group));
+    const size_t groups = s->order == BN_RESIDENT ? 1 : divide_up(p->chunks, s->group); /* a strip has all rows there */
+    return divide_up(s->band, s->strip) * groups;
 }
 
 /* ---- all of it ---- */

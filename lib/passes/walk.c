@@ -182,10 +182,11 @@ static void prepare_shared(const walk *k, size_t column, size_t columns, size_t 
  * they share no last cache; so 1.2 to 1.8 and 1.7 to 2.3 times. Forward of 8 to 128 images of 7 x 7 to 17 x 17 is 1.0
  * to 1.2 times as fast, backward 1.0 to 1.05, where cores share no last cache 1.1 to 2.1 and 1.0 to 1.3; matrices 1.0
  * to 1.1, and 1.03 to 1.3; parts of images, of which that is one feature, 1.0, and 1.01 to 1.1 (Zen 4). */
+_Static_assert(2 * (int)BN_LONG_BLOCK >= (int)BN_STRIP_BYTES, "of an image that is several blocks one feature");
 static size_t tail_of(const bn_plan *p, size_t columns)
 {
     const size_t feature = p->run * p->value, bytes = least(columns * feature / 2, BN_STRIP_BYTES);
-    return least(bn_plan_whole_runs(p) ? divide_up(bytes, feature) : 1, columns - 1);
+    return least(divide_up(bytes, feature), columns - 1);
 }
 
 /* `more`: this thread's next strip follows. */
@@ -241,12 +242,9 @@ static void resident(const walk *k, size_t thread, size_t team)
     for (size_t i = mine.from; i < mine.to; i++) resident_strip(k, i, i + 1 < mine.to);
 }
 
-/* The first chunk of a group; of the one past the last, the number of chunks. */
-static size_t first_chunk(const walk *k, size_t group)
-{
-    return least(group * k->schedule->group, k->work->plan.chunks);
-}
+static size_t first_chunk(const walk *k, size_t group) { return group * k->schedule->group; }
 
+/* Of a chunk past the last, the number of blocks. */
 static size_t first_block(const bn_plan *p, size_t chunk) { return least(chunk * p->chunk_blocks, p->blocks); }
 
 /* The columns that a streamed walk takes from end to end before it takes the next, in strips, and the tasks among them
@@ -313,18 +311,13 @@ static APART void elements_of_tasks(const walk *k, const band *b)
     bn_coefficients c;
     strip_tables t;
     _Alignas(64) double finished[2 * BN_STRIP];
-    size_t prepared = b->strips; /* none */
 
     for (size_t i = 0; i < tasks; i += together) {
         const size_t task = k->operation->sums ? b->tasks.to - i - together : b->tasks.from + i;
-        const size_t group = task / b->strips, strip = task % b->strips;
-        const size_t column = first_column(k, b, strip), columns = columns_of_strip(k, column);
-        if (strip != prepared) {
-            factors_of_strip(k, column, columns, finished, &t, &c);
-            prepared = strip;
-        }
+        const size_t group = task / b->strips, column = first_column(k, b, task % b->strips);
         const size_t from = first_block(p, first_chunk(k, group));
         const size_t to = first_block(p, first_chunk(k, group + together));
+        factors_of_strip(k, column, columns_of_strip(k, column), finished, &t, &c);
         elements_back(k, (range){from, to}, column, &c);
     }
 }
@@ -559,8 +552,7 @@ static size_t rows_side_by_side(const bn_work *w, size_t values, size_t reads)
     size_t lines = times_to_line(values * w->plan.value); /* or, of few rows, half a line, a quarter */
 
     while (lines > 1 && lines > most) lines /= 2;
-    if (most < lines) return 1;
-    return most - most % lines;
+    return larger(most - most % lines, 1);
 }
 
 void bn_describe_tile(const bn_work *w, size_t columns, size_t reads, bool dense, bn_coefficients *c)

@@ -2,6 +2,8 @@
 #include "integers.h"
 #include "kernels/kernels.h" /* how runs are summed */
 
+_Static_assert(2 * (int)BN_WIDE <= (int)BN_LANES_MOST, "lanes are doubled below the former");
+
 static size_t at_least_power_of_two(size_t n)
 {
     size_t p = 1;
