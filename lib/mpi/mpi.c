@@ -24,9 +24,18 @@ static uint64_t bits(double value)
 /* Of all that must be the same. */
 static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
 {
-    const uint64_t all[] = {
-        what,       d->abi,       (uint64_t)d->dtype,   (uint64_t)d->layout,     (uint64_t)d->activation, d->features,
-        d->spatial, bits(d->eps), bits(d->update_rate), bits(d->negative_slope), d->biased_running_var};
+    const uint64_t slope = d->activation == BNORM_LEAKY_RELU ? bits(d->negative_slope) : 0;
+    const uint64_t all[] = {what,
+                            d->abi,
+                            (uint64_t)d->dtype,
+                            (uint64_t)d->layout,
+                            (uint64_t)d->activation,
+                            d->features,
+                            d->spatial,
+                            bits(d->eps),
+                            bits(d->update_rate),
+                            slope,
+                            d->biased_running_var};
     uint64_t hash = 0xcbf29ce484222325;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) hash = mix(hash, all[i]);
     return hash;

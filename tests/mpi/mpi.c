@@ -303,7 +303,8 @@ static void few_values(void)
     CHECK(one.b.mean[0] == 0 && ((float *)one.b.running_var)[0] == 2, "one value, and something was written");
     part_free(&one);
     if (ranks > 1) {
-        d.batch = 1; /* one value each is several */
+        d.batch = 1;             /* one value each is several */
+        d.negative_slope = rank; /* not looked at, whatever others have */
         struct part each = part_make(&d, (size_t)rank);
         IS(BNORM_OK, bnorm_mpi_forward_training(&d, &each.b, MPI_COMM_WORLD));
         check_everywhere(&each);
