@@ -66,13 +66,6 @@ static bool arrays_overflow(const bnorm_desc *r)
     return !product(rows_of(r), step, &bytes) || !product(bytes, value_bytes[r->dtype], &bytes);
 }
 
-static uint64_t bits_of(double v)
-{
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-
 static const uint64_t minus_0 = (uint64_t)1 << 63, minus_infinity = (uint64_t)0xfff << 52;
 
 bool bn_below_0(double v) { return bits_of(v) > minus_0 && bits_of(v) <= minus_infinity; }

@@ -1,10 +1,11 @@
-/* What counts of rows, columns and bytes are worked out with. */
+/* What counts of rows, columns and bytes are worked out with, and the bits of a double. */
 #ifndef BN_INTEGERS_H
 #define BN_INTEGERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     LINE = 64,  /* bytes of a cache line, which no two threads should write */
@@ -15,6 +16,13 @@ static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
+
+static inline uint64_t bits_of(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
 
 /* Of so many bytes a value, which is a power of two: no division. */
 static inline size_t values_in(size_t bytes, size_t value) { return bytes >> __builtin_ctzll(value); }

@@ -346,7 +346,7 @@ CASE(sameness, control_word_of_the_caller)
 }
 
 /* The nearest to 0: a caller's flushing makes 0 of them, and comparing them traps, as it does of a signalling NaN. */
-static void check_refused(void *problem)
+static void check_smallest(void *problem)
 {
     const uint64_t signalling_nan = 0x7ff0000000000001;
     struct problem p = *(struct problem *)problem;
@@ -491,7 +491,7 @@ CASE(sameness, smallest_numbers_in_any_control_word)
     problem_fill_saved_statistics(&p);
     for (int i = 0; i < CONTROL_WORDS; i++) {
         describe("%s", control_words[i].name);
-        control_words[i].around(check_refused, &p);
+        control_words[i].around(check_smallest, &p);
         check_commit(control_words[i].around, 0x1p-1060);
         check_commit(control_words[i].around, 0);
         check_negative_subnormal(control_words[i].around);

@@ -13,8 +13,8 @@
 #define bn_fma(a, b, c) ((vd)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 /* As in avx2.h: moments of float in a core's own caches are 1.03 to 1.11 times as fast, gradient sums 1.01 to 1.06 (Zen
  * 4). Intel's 512 bits wide add and multiply on the same two ports (not measured). A Zen 4 takes 512 bits in halves; by
- * AVX2's kernels, of twice the instructions, sums of what is in cache were 1.0 to 1.28 times as fast, but at other
- * times took 1.05 to 1.7 times as long, when loops of 256 bits were slower and those of 512 were not: another thread
+ * AVX2's kernels, of twice the instructions, sums of what is in cache were 0.93 to 1.28 times as fast, but at other
+ * times 0.67 to 0.95, when loops of 256 bits were slower and those of 512 were not: another thread
  * had the core too, it seems. */
 #define bn_minus(a, b) ((vd)_mm512_fmsub_pd((__m512d)(a), _mm512_set1_pd(1), (__m512d)(b)))
 #define bn_plus(a, b)  ((vd)_mm512_fmadd_pd((__m512d)(a), _mm512_set1_pd(1), (__m512d)(b)))

@@ -1,11 +1,4 @@
-/* Template: bits of doubles; what a rounding loses, and how it is added back. Wants a vector and a dtype header. */
-
-BN_INLINE uint64_t bits_of(double a)
-{
-    uint64_t bits;
-    memcpy(&bits, &a, sizeof bits);
-    return bits;
-}
+/* Template: what a rounding loses, and how it is added back. Wants a vector and a dtype header, and integers.h. */
 
 /* Its sign bit is set where v is not in 2^-power..2^power; the other bits mean nothing. Bits of positive doubles are in
  * their order, and those of all others above, so that one of the differences is negative. Two comparisons would take as

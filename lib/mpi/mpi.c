@@ -1,4 +1,5 @@
 /* Training and backward of a batch that is spread over ranks. A guest of the public interface. */
+#include "integers.h"
 #include "mpi/agreement.h"
 #include "mpi/exchange.h"
 #include "mpi/link.h"
@@ -14,17 +15,10 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return hash ^ hash >> 29;
 }
 
-static uint64_t bits(double value)
-{
-    uint64_t b;
-    memcpy(&b, &value, sizeof b);
-    return b;
-}
-
 /* Of all that must be the same. */
 static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
 {
-    const uint64_t slope = d->activation == BNORM_LEAKY_RELU ? bits(d->negative_slope) : 0;
+    const uint64_t slope = d->activation == BNORM_LEAKY_RELU ? bits_of(d->negative_slope) : 0;
     const uint64_t all[] = {what,
                             d->abi,
                             (uint64_t)d->dtype,
@@ -32,8 +26,8 @@ static uint64_t hash_of(const bnorm_desc *d, uint64_t what)
                             (uint64_t)d->activation,
                             d->features,
                             d->spatial,
-                            bits(d->eps),
-                            bits(d->update_rate),
+                            bits_of(d->eps),
+                            bits_of(d->update_rate),
                             slope,
                             d->biased_running_var};
     uint64_t hash = 0xcbf29ce484222325;

@@ -182,9 +182,9 @@ static void prepare_shared(const walk *k, size_t column, size_t columns, size_t 
  * they share no last cache; so 1.2 to 1.8 and 1.7 to 2.3 times. Forward of 8 to 128 images of 7 x 7 to 17 x 17 is 1.0
  * to 1.2 times as fast, backward 1.0 to 1.05, where cores share no last cache 1.1 to 2.1 and 1.0 to 1.3; matrices 1.0
  * to 1.1, and 1.03 to 1.3; parts of images, of which that is one feature, 1.0, and 1.01 to 1.1 (Zen 4). */
-_Static_assert(2 * (int)BN_LONG_BLOCK >= (int)BN_STRIP_BYTES, "one feature, of an image that is several blocks");
 static size_t tail_of(const bn_plan *p, size_t columns)
 {
+    _Static_assert(2 * (int)BN_LONG_BLOCK >= (int)BN_STRIP_BYTES, "of an image that is several blocks one feature");
     const size_t feature = p->run * p->value, bytes = least(columns * feature / 2, BN_STRIP_BYTES);
     return least(divide_up(bytes, feature), columns - 1);
 }
