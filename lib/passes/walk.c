@@ -222,7 +222,7 @@ static bool makes_kept_node(const walk *k, size_t column, bool more)
 /* A strip from end to end: sums and elements while its rows are in cache. Its node begins with a cache line, so that
  * in strips of whole lines no vector lies across two: 8 x 4096 forward is 1.14 times as fast for it (Xeon of family 6,
  * model 207). `more`: this thread's next strip follows. */
-static void resident_strip(const walk *k, size_t strip, bool more)
+static APART void resident_strip(const walk *k, size_t strip, bool more)
 {
     const bn_work *const w = k->work;
     const size_t column = strip * k->schedule->strip, columns = columns_of_strip(k, column);
