@@ -296,7 +296,7 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
     const unsigned long before = now->streamed;
     unsigned long shapes = 0;
     for (size_t tail = 1 + (size_t)type; tail <= 70; tail += step, shapes++) {
-        cache_pretend(1, (enum reading)(shapes % READINGS));
+        cache_pretend(1, (bn_reading)((shapes + shapes / READINGS) % READINGS));
         const size_t features = first ? 3 : tail;
         bnorm_desc d = bnorm_image(type, layout, values / tail / (first ? 3 : 1) + 1, features, first ? tail : 1);
         d.threads = 1 + (int)(shapes / 2 % 2);
@@ -306,10 +306,10 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
     /* long runs, of which a tile takes parts; rows that are wider than a tile */
     const size_t wide = type == BNORM_F64 ? 513 : 1029, rows = type == BNORM_F64 ? 513 : 1028 / type_size(type) + 1;
     const bnorm_desc d = first ? bnorm_image(type, layout, 1, 5, values / 5 + 1) : bnorm_matrix(type, rows, wide);
-    cache_pretend(1, READS_PAGES);
+    cache_pretend(1, BN_READS_PAGES);
     CHECK(first || goes_by_whole_rows(&d), "%zu rows of %zu values are cut into strips", rows, wide);
     for (int reading = 0; reading < READINGS; reading++, shapes++) {
-        cache_pretend(1, (enum reading)reading);
+        cache_pretend(1, (bn_reading)reading);
         check_shape(slots, &d, false, longer());
     }
     check_shape(slots, &d, true, longer()); /* by ordinary stores */
@@ -318,10 +318,10 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
         check_shape(slots, &narrow, false, false);
         shapes++;
     }
-    cache_pretend((size_t)16 << 20, READS_PLAINLY); /* in cache */
+    cache_pretend((size_t)16 << 20, BN_READS_PLAINLY); /* in cache */
     check_shape(slots, &d, false, longer());
     CHECK(first || goes_by_whole_rows(&d), "%zu rows of %zu values are cut into strips in cache", rows, wide);
-    cache_pretend(0, READS_PLAINLY);
+    cache_pretend(0, BN_READS_PLAINLY);
     CHECK(now->streamed == before + shapes, "%lu of %lu shapes are streamed", now->streamed - before, shapes);
 }
 

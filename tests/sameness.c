@@ -177,13 +177,14 @@ static void check_caches(const bnorm_desc *d, const struct input *input, bool ex
         {.threads = 2, .workspace = true, .y_in_place = true, .dx_in_place = true}};
     static const struct {
         size_t bytes;
-        enum reading reading; /* NEON does without pages, whatever it is told */
+        bn_reading reading; /* NEON does without pages, whatever it is told */
         const char *name;
-    } caches[] = {{1, READS_PAGES, "small caches, pages"},
-                  {(size_t)16 << 20, READS_PLAINLY, "in cache"},
-                  {(size_t)1 << 19, READS_AS_ZEN4, "small caches, as Zen 4"},
-                  {1, READS_PLAINLY, "small caches"},
-                  {(size_t)9 << 19, READS_PLAINLY, "inputs in cache"}};
+    } caches[] = {{1, BN_READS_PAGES, "small caches, pages"},
+                  {(size_t)16 << 20, BN_READS_PLAINLY, "in cache"},
+                  {(size_t)1 << 19, BN_READS_AS_ZEN4, "small caches, as Zen 4"},
+                  {1, BN_READS_AS_ZEN5, "small caches, as Zen 5"},
+                  {1, BN_READS_PLAINLY, "small caches"},
+                  {(size_t)9 << 19, BN_READS_PLAINLY, "inputs in cache"}};
     const struct digests plain = digests_of(d, input, &(struct variant){.threads = 1}, extreme);
     for (size_t c = 0; c < (test_quick() ? 2 : LENGTH(caches)); c++) {
         cache_pretend(caches[c].bytes, caches[c].reading);
@@ -194,7 +195,7 @@ static void check_caches(const bnorm_desc *d, const struct input *input, bool ex
             const struct digests other = digests_of(d, input, &variants[i], extreme);
             check_same(&plain, &other, caches[c].name);
         }
-        cache_pretend(0, READS_PLAINLY);
+        cache_pretend(0, BN_READS_PLAINLY);
     }
 }
 
@@ -203,9 +204,9 @@ static void check_caches(const bnorm_desc *d, const struct input *input, bool ex
 static void check_band(void)
 {
     const bnorm_desc d = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 40, 20, 501);
-    cache_pretend(1, READS_PLAINLY);
+    cache_pretend(1, BN_READS_PLAINLY);
     CHECK(band_of(&d) == 1, "%zu features in a band", band_of(&d));
-    cache_pretend(0, READS_PLAINLY);
+    cache_pretend(0, BN_READS_PLAINLY);
 }
 
 /* In whole lines of 16 features one thread would have 32 of 40. Of 24 features of 7 x 7, or of parts of the same ones,
@@ -218,13 +219,13 @@ static void check_owned(void)
     const bnorm_desc narrow = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 384, 24, 49);
     const bnorm_desc one = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1, 144, 3136);
     const bnorm_desc rows = bnorm_matrix(BNORM_F32, 100, 1040), odd = bnorm_matrix(BNORM_F32, 100, 1030);
-    cache_pretend((size_t)16 << 20, READS_PLAINLY);
+    cache_pretend((size_t)16 << 20, BN_READS_PLAINLY);
     CHECK(owned_by_two(&large, true) == 20, "%zu features to a thread", owned_by_two(&large, true));
     CHECK(owned_by_two(&narrow, true) == 0, "%zu features to a thread", owned_by_two(&narrow, true));
     CHECK(owned_by_two(&one, false) == 72, "%zu features to a thread", owned_by_two(&one, false));
     CHECK(owned_by_two(&rows, true) == 528, "%zu features to a thread", owned_by_two(&rows, true));
     CHECK(owned_by_two(&odd, true) == 0, "%zu features to a thread", owned_by_two(&odd, true));
-    cache_pretend(0, READS_PLAINLY);
+    cache_pretend(0, BN_READS_PLAINLY);
 #endif
 }
 
@@ -234,12 +235,12 @@ static void check_next(void)
 {
     const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 50, 512, 784);
     const bnorm_desc aligned = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 50, 512, 1024);
-    cache_pretend((size_t)16 << 20, READS_AS_ZEN4);
+    cache_pretend((size_t)16 << 20, BN_READS_AS_ZEN4);
     CHECK(fetches_next(&large) && !fetches_next(&aligned), "28 x 28: %d, 32 x 32: %d", fetches_next(&large),
           fetches_next(&aligned));
-    cache_pretend((size_t)16 << 20, READS_PAGES);
+    cache_pretend((size_t)16 << 20, BN_READS_PAGES);
     CHECK(!fetches_next(&large), "the next strip is fetched where pages are read");
-    cache_pretend(0, READS_PLAINLY);
+    cache_pretend(0, BN_READS_PLAINLY);
 }
 
 CASE(sameness, caches)

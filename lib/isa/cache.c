@@ -72,5 +72,17 @@ static int vendor(void)
     return known_answer;
 }
 
-bool bn_reads_pages(void) { return vendor() == INTEL; }
-bool bn_is_like_zen4(void) { return vendor() == AMD && bn_core_cache() >= (size_t)1 << 20; }
+static size_t first_cache(void)
+{
+    static atomic_size_t bytes;
+    return known(&bytes, "/sys/devices/system/cpu/cpu0/cache/index0/size", (size_t)32 << 10);
+}
+
+bn_reading bn_reads(void)
+{
+    const int made_by = vendor();
+
+    if (made_by == INTEL) return BN_READS_PAGES;
+    if (made_by != AMD || bn_core_cache() < (size_t)1 << 20) return BN_READS_PLAINLY;
+    return first_cache() > (size_t)32 << 10 ? BN_READS_AS_ZEN5 : BN_READS_AS_ZEN4;
+}

@@ -408,10 +408,9 @@ BN_INLINE void fetch_edges(const stored *out, size_t ahead, size_t n)
 
 /* Within the last cache the hardware does well enough: without ours inference of 1000 x 1000 is 1.25 times as fast
  * (Zen 3). */
-BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool by_pages,
+BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_t rows, int cache, bool by_pages,
                           int how)
 {
-    const int cache = far ? SECOND : NOWHERE;
     const size_t step = c->repeat, values = step * width(c);
     const later l = {.cache = cache,
                      .x = lead_from(c, values, step * s.x, c->ahead),
@@ -439,8 +438,8 @@ BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t
     const size_t runs = whole ? c->columns : 1, values = runs * c->run, next = whole ? s.out : c->pitch;
     const int cache = c->next > 0 ? SECOND : FIRST;
     const later l = {.cache = far ? cache : NOWHERE,
-                     .x = lead_from(c, values, whole ? s.x : c->pitch, AHEAD),
-                     .dy = lead_from(c, values, whole ? s.dy : c->pitch, AHEAD),
+                     .x = lead_from(c, values, whole ? s.x : c->pitch, BN_AHEAD),
+                     .dy = lead_from(c, values, whole ? s.dy : c->pitch, BN_AHEAD),
                      .pages = by_pages && whole && values * sizeof(stored) > NEXT_BLOCK};
     const bool edges = how == STREAM && has_edges(a.out, next, values);
 
@@ -500,14 +499,15 @@ BN_INLINE bool worth_lines(const bn_coefficients *c)
     return IN_GROUP * sizeof(stored) > 16 && c->place > 0 && width(c) * c->repeat >= 8 * LINE_VALUES;
 }
 
-BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool pages, int how)
+/* `cache` is what is fetched into where values have a factor each. */
+BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, int cache, bool pages, int how)
 {
     if (c->factor_a_value && how == WHOLE && worth_lines(c))
-        pass_table(c, a, s, rows, far, pages, LINES);
+        pass_table(c, a, s, rows, cache, pages, LINES);
     else if (c->factor_a_value)
-        pass_table(c, a, s, rows, far, pages, how);
+        pass_table(c, a, s, rows, cache, pages, how);
     else
-        pass_rows(c, a, s, rows, far, pages, how);
+        pass_rows(c, a, s, rows, cache != NOWHERE, pages, how);
 }
 
 /* ---- the last features of each row, the last line first ---- */
@@ -571,22 +571,26 @@ BN_INLINE void pass_tails(const bn_coefficients *c, elements a, strides s, size_
  * exceed a strip, in cache or in place, want no fetching. */
 BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows)
 {
+    const bool far = c->distance >= BN_FAR;
+
     if (c->tail > 0) pass_tails(c, a, s, rows);
     if (c->extreme) {
         pass_extreme(c, a, s, rows);
     } else if (c->stream) {
         if (HAS_PAGES && c->distance == BN_PAGES)
-            pass_how(c, a, s, rows, true, true, STREAM);
-        else if (c->distance >= BN_FAR)
-            pass_how(c, a, s, rows, true, false, STREAM);
+            pass_how(c, a, s, rows, SECOND, true, STREAM);
+        else if (HAS_PAGES && far && c->into == BN_INTO_FIRST)
+            pass_how(c, a, s, rows, FIRST, false, STREAM);
+        else if (far)
+            pass_how(c, a, s, rows, SECOND, false, STREAM);
         else
-            pass_how(c, a, s, rows, false, false, STREAM);
+            pass_how(c, a, s, rows, NOWHERE, false, STREAM);
     } else if (c->factor_a_value && exceeds_strip(c)) {
-        pass_table(c, a, s, rows, false, false, ROWS);
-    } else if (c->distance >= BN_FAR) {
-        pass_how(c, a, s, rows, true, false, WHOLE);
+        pass_table(c, a, s, rows, NOWHERE, false, ROWS);
+    } else if (far) {
+        pass_how(c, a, s, rows, SECOND, false, WHOLE);
     } else {
-        pass_how(c, a, s, rows, false, false, WHOLE);
+        pass_how(c, a, s, rows, NOWHERE, false, WHOLE);
     }
 }
 

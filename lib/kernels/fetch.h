@@ -1,9 +1,7 @@
 /* Template: what to fetch ahead while rows, or runs, are read. Wants a dtype header and integers.h. */
 
 enum {
-    AHEAD = 6144,      /* bytes that are fetched ahead along runs; of columns too, unless the least number of rows
-                          to fetch ahead is more */
-    LEAP = 1024,       /* bytes, the same along runs that are fetched only where reading leaps, */
+    LEAP = 1024,       /* bytes that are fetched ahead along runs where only that is fetched to which reading leaps, */
     LEAP_ROW = 16384,  /* in rows of so many bytes or more */
     WIDE_ROW = 1024,   /* bytes as computed, of 16 bits twice those in memory; of longer rows, those fetched ahead do
                           not stay in a first cache of 32 KB beside the sums: on Zen 4 a sum of rows of 4 KB reads at
@@ -55,9 +53,9 @@ BN_INLINE void fetch_by_pages(uintptr_t here)
 }
 
 /* How many rows ahead the one to fetch is. */
-BN_INLINE size_t rows_ahead(size_t stride, size_t fewest)
+BN_INLINE size_t rows_ahead(size_t bytes, size_t stride, size_t fewest)
 {
-    const size_t enough = stride > 0 ? AHEAD / (stride * sizeof(stored)) : 0;
+    const size_t enough = stride > 0 ? bytes / (stride * sizeof(stored)) : 0;
     return larger(enough, fewest);
 }
 

@@ -33,6 +33,17 @@ enum { BN_TABLE_BYTES = BN_STRIP_BYTES + 4 * 64 };
  * last cache; beyond it; beyond it, and fetched by several pages at once. */
 typedef enum bn_distance { BN_CLOSE, BN_NEAR, BN_FAR, BN_PAGES } bn_distance;
 
+/* Bytes that are fetched ahead along runs, and of columns that are summed, unless the least number of rows is more;
+ * where no other number is measured to be better. */
+enum { BN_AHEAD = 6144 };
+
+/* Which cache what is far is fetched into. */
+typedef enum bn_into {
+    BN_INTO_EITHER, /* wide rows and long runs into the second, others into the first */
+    BN_INTO_SECOND, /* all into the second, and of long runs, near or far, only that to which reading leaps */
+    BN_INTO_FIRST   /* all into the first */
+} bn_into;
+
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels
  * first pitch is S, and a run is all of it, or a part of a large image. */
 typedef struct bn_tile {
@@ -43,7 +54,8 @@ typedef struct bn_tile {
     size_t rows_in_arrays; /* behind the last a strip of all rows goes on with the next columns; with lanes
                               there are none: SIZE_MAX */
     bn_distance distance;
-    bool as_zen4; /* fetched into the second cache; of long runs, near or far, only where reading leaps */
+    bn_into into;
+    size_t ahead; /* bytes that are fetched ahead */
 } bn_tile;
 
 /* What an element pass needs of each feature. */
@@ -56,6 +68,7 @@ typedef struct bn_coefficients {
                                    a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bn_distance distance;       /* what is far is fetched ahead, */
+    bn_into into;               /* where values have a factor each into the second cache, unless this is the first, */
     size_t ahead;               /* so many bytes where values have a factor each, */
     size_t next;                /* or, unless 0, so many values further on: what is summed next */
     bool stream;                /* write with stores that pass the cache by: a fence is to follow */

@@ -182,8 +182,8 @@ BN_INLINE void add_block_by(int what, way w, const bn_tile *t, source a, size_t 
                             const double *pivot, double *s, double *q)
 {
     const size_t to_page = w.pages ? rows_to_page(a.x_stride) : 1, fewest = w.cache == SECOND ? 2 * TOGETHER : TOGETHER;
-    const rows_later ahead = {is_next_block(what, w.cache) ? t->rows : rows_ahead(a.x_stride, fewest),
-                              rows_ahead(a.dy_stride, fewest)};
+    const rows_later ahead = {is_next_block(what, w.cache) ? t->rows : rows_ahead(t->ahead, a.x_stride, fewest),
+                              rows_ahead(t->ahead, a.dy_stride, fewest)};
     size_t r = 0;
 
     for (; r + TOGETHER <= rows; r += TOGETHER)
@@ -192,9 +192,19 @@ BN_INLINE void add_block_by(int what, way w, const bn_tile *t, source a, size_t 
         add_row_group(what, (way){w.cache, false, AT_ONCE}, t, a, r, ahead, (group_ahead){0}, 1, columns, pivot, s, q);
 }
 
-/* s and q hold whole vectors. From memory a Zen 4 adds up narrow rows, and lanes, too, 1.0 to 1.4 times as fast from
- * the second cache, backward as a whole 1.04 to 1.27; of what is in the last cache moments would take 1.02 to 1.05
- * times as long. */
+/* Which cache far rows are fetched into. From memory a Zen 4 adds up narrow rows, and lanes, too, 1.0 to 1.4 times as
+ * fast from the second cache, backward as a whole 1.04 to 1.27; of what is in the last cache moments would take 1.02 to
+ * 1.05 times as long. A Zen 5, whose first cache has 48 KB, adds up all rows 1.02 to 1.1 times as fast from there, but
+ * not where a group of them, of both arrays, exceeds 32 KB: 4096 floats would take 1.1 times as long backwards. */
+BN_INLINE int cache_for(int what, const bn_tile *t, size_t columns)
+{
+    const size_t group = (what == GRADIENT ? 2 : 1) * TOGETHER * columns * sizeof(stored);
+
+    if (t->into == BN_INTO_FIRST) return group > (size_t)32 << 10 ? SECOND : FIRST;
+    return t->into == BN_INTO_SECOND || is_wide(columns) ? SECOND : FIRST;
+}
+
+/* s and q hold whole vectors. */
 BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, const double *pivot, double *s,
                          double *q)
 {
@@ -211,7 +221,7 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
         add_block_by(what, (way){SECOND, true, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else if (pages)
         add_block_by(what, (way){FIRST, true, AT_ONCE}, t, a, rows, columns, pivot, s, q);
-    else if (is_far(t) && (wide || t->as_zen4))
+    else if (is_far(t) && cache_for(what, t, columns) == SECOND)
         add_block_by(what, (way){SECOND, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else if (is_far(t) || (int)NEAR_STEP == (int)AT_ONCE) /* the latter lest there be two copies */
         add_block_by(what, (way){FIRST, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);
@@ -253,7 +263,7 @@ BN_INLINE void add_lanes(int what, const bn_tile *t, source a, size_t columns, c
             add_block_by(what, (way){FIRST, true, AT_ONCE}, t, from, take, values, pivot, s, q);
         else if (is_close(t) || !dense)
             add_block_by(what, (way){NOWHERE, false, NEAR_STEP}, t, from, take, values, pivot, s, q);
-        else if (is_far(t) && t->as_zen4 && what != AROUND)
+        else if (is_far(t) && t->into == BN_INTO_SECOND && what != AROUND)
             add_block_by(what, (way){SECOND, false, AT_ONCE}, t, from, take, values, pivot, s, q);
         else
             add_block_by(what, (way){FIRST, false, AT_ONCE}, t, from, take, values, pivot, s, q);

@@ -169,12 +169,13 @@ BN_INLINE void add_long_runs(int what, bool fetched, const bn_tile *t, source a,
     /* A core has places for few lines that it is asked for, and more for those that the hardware fetches by itself:
      * sums of whole runs are 1.1 to 1.7 times as fast so past the cache, 1.0 to 1.3 in it; in rows of 9 KB they would
      * take 1.1 to 1.2 times as long (Zen 4). */
-    const bool leaps = t->as_zen4 && whole && row * sizeof(stored) >= LEAP_ROW;
-    const size_t ahead = leaps ? LEAP : AHEAD, rows_on = leaps ? together : 1;
+    const bool leaps = t->into == BN_INTO_SECOND && whole && row * sizeof(stored) >= LEAP_ROW;
+    const size_t ahead = leaps ? LEAP : t->ahead, rows_on = leaps ? together : 1;
+    const int cache = t->into == BN_INTO_FIRST ? FIRST : SECOND;
     const later l = {.x = lead_of(values, next_run(t, rows_on * a.x_stride), ahead),
                      .dy = lead_of(values, next_run(t, rows_on * a.dy_stride), ahead),
                      .leaps = leaps,
-                     .cache = fetched && is_long_run(t->run) ? SECOND : NOWHERE,
+                     .cache = fetched && is_long_run(t->run) ? cache : NOWHERE,
                      .pages = pages && large,
                      .in_parts = pages && !large,
                      .x_parts = parts_of(row, t->from, a.x_stride, count),
@@ -206,7 +207,7 @@ BN_INLINE void add_runs(int what, const bn_tile *t, source a, const double *pivo
         add_long_runs(what, true, t, a, pivot, lanes_s, lanes_q);
     else if (is_long_run(t->run))
         add_long_runs(what, false, t, a, pivot, lanes_s, lanes_q);
-    else if (is_far(t) && t->as_zen4 && what != AROUND)
+    else if (is_far(t) && t->into == BN_INTO_SECOND && what != AROUND)
         add_short_runs(what, SECOND, t, a, pivot, lanes_s, lanes_q);
     else if (is_far(t) && what != AROUND)
         add_short_runs(what, FIRST, t, a, pivot, lanes_s, lanes_q);

@@ -28,8 +28,9 @@ typedef struct bn_schedule {
     size_t threads;             /* at most */
     bn_distance distance;       /* of what sums read, or elements without any */
     bn_distance distance_again; /* of what elements read */
-    size_t ahead;               /* bytes that elements fetch ahead where values have a factor each */
-    bool as_zen4;               /* streamed: sums are fetched as bn_tile says */
+    bn_into into;               /* the cache to fetch what is far into */
+    size_t sums_ahead;          /* bytes that sums fetch ahead, */
+    size_t ahead;               /* and elements where values have a factor each */
     bool fetch_next;    /* resident: what the next strip's sums read is fetched while a strip's elements are written */
     bool stream;        /* write with stores that pass the cache by */
     bool whole_rows;    /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads

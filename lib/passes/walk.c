@@ -34,7 +34,8 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
                     .row = here.row,
                     .rows_in_arrays = p->lanes > 1 ? SIZE_MAX : p->rows,
                     .distance = k->schedule->distance,
-                    .as_zen4 = k->schedule->as_zen4};
+                    .into = k->schedule->into,
+                    .ahead = k->schedule->sums_ahead};
 
     for (size_t c = 0; c < columns; c += most) {
         tile.columns = least(most, columns - c);
@@ -129,6 +130,7 @@ static void coefficients_of(const walk *k, size_t column, size_t columns, const 
 {
     k->operation->coefficients(k->work, column, columns, a, b, c);
     c->distance = k->schedule->distance_again;
+    c->into = k->schedule->into;
     c->ahead = k->schedule->ahead;
     c->next = 0;
     c->tail = 0;

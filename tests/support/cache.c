@@ -10,7 +10,7 @@
 static atomic_size_t pretended;
 static atomic_int pretended_reading;
 
-void cache_pretend(size_t bytes, enum reading reading)
+void cache_pretend(size_t bytes, bn_reading reading)
 {
     atomic_store(&pretended, bytes);
     atomic_store(&pretended_reading, (int)reading);
@@ -20,10 +20,8 @@ size_t __real_bn_last_level_cache(void);
 size_t __wrap_bn_last_level_cache(void);
 size_t __real_bn_core_cache(void);
 size_t __wrap_bn_core_cache(void);
-bool __real_bn_reads_pages(void);
-bool __wrap_bn_reads_pages(void);
-bool __real_bn_is_like_zen4(void);
-bool __wrap_bn_is_like_zen4(void);
+bn_reading __real_bn_reads(void);
+bn_reading __wrap_bn_reads(void);
 
 size_t __wrap_bn_last_level_cache(void)
 {
@@ -33,14 +31,9 @@ size_t __wrap_bn_last_level_cache(void)
 
 size_t __wrap_bn_core_cache(void) { return atomic_load(&pretended) ? (size_t)64 << 10 : __real_bn_core_cache(); }
 
-bool __wrap_bn_reads_pages(void)
+bn_reading __wrap_bn_reads(void)
 {
-    return atomic_load(&pretended) ? atomic_load(&pretended_reading) == READS_PAGES : __real_bn_reads_pages();
-}
-
-bool __wrap_bn_is_like_zen4(void)
-{
-    return atomic_load(&pretended) ? atomic_load(&pretended_reading) == READS_AS_ZEN4 : __real_bn_is_like_zen4();
+    return atomic_load(&pretended) ? (bn_reading)atomic_load(&pretended_reading) : __real_bn_reads();
 }
 
 static bn_schedule schedule_of(const bnorm_desc *d, bool training, int threads)

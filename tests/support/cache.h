@@ -4,16 +4,16 @@
 #define TESTS_CACHE_H
 
 #include "bnorm/bnorm.h"
+#include "isa/cache.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How a machine likes memory to be read, see lib/isa/cache.h. */
-enum reading { READS_PLAINLY, READS_AS_ZEN4, READS_PAGES, READINGS };
+enum { READINGS = BN_READS_AS_ZEN5 + 1 };
 
 /* From now on the library finds a last-level cache of so many bytes, 64 KB for a core, and a machine that reads so;
  * with 0 bytes the machine's own of all these. */
-void cache_pretend(size_t bytes, enum reading reading);
+void cache_pretend(size_t bytes, bn_reading reading);
 
 /* Whether a forward call on a whole batch, not in place, reads and writes past the cache that the library finds. */
 bool streams(const bnorm_desc *desc);
