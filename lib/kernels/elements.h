@@ -79,7 +79,7 @@ BN_INLINE size_t to_line(const stored *p, size_t values)
  * alike. */
 BN_INLINE lead lead_from(const bn_coefficients *c, size_t run, size_t next, size_t ahead)
 {
-    return c->next > 0 ? (lead){.run = SIZE_MAX, .rest = c->next} : lead_of(run, next, ahead);
+    return c->next > 0 ? (lead){.until = SIZE_MAX, .before = c->next} : lead_of(run, next, ahead);
 }
 
 BN_INLINE void fetch_line(elements a, size_t j, later l)

@@ -70,15 +70,18 @@ BN_INLINE size_t rows_to_page(size_t stride)
 /* The address `values` further on, where there may be no array any more. */
 BN_INLINE uintptr_t beyond(const stored *p, size_t values) { return (uintptr_t)p + values * sizeof *p; }
 
-/* Where to fetch while runs are read: so many bytes ahead, counted along the run and those that follow. */
+/* Where to fetch while runs are read, which begin `next` values apart: so many bytes ahead, counted along the run and
+ * those that follow. Worked out once, for each line it is a comparison. */
 typedef struct lead {
-    size_t run, next, runs, rest; /* that is `runs` runs, which begin `next` values apart, and `rest` values */
+    size_t run, before; /* so many values further on, */
+    size_t until;       /* and from this value of the run on, where that is in one run more, */
+    size_t after;       /* so many */
 } lead;
 
 BN_INLINE lead lead_of(size_t run, size_t next, size_t ahead)
 {
-    const size_t values = ahead / sizeof(stored);
-    return (lead){run, next, values / run, values % run};
+    const size_t values = ahead / sizeof(stored), before = values / run * next + values % run;
+    return (lead){run, before, run - values % run, before + next - run};
 }
 
 /* In parts: while a row of images is read, the next one is fetched, in several parts at once: of 28 x 28 to 112 x 112
@@ -109,10 +112,9 @@ typedef struct later {
 } later;
 
 /* Whether what is fetched while value i is read is of another run. */
-BN_INLINE bool leaps_from(lead l, size_t i) { return l.runs > 0 || i + l.rest >= l.run; }
+BN_INLINE bool leaps_from(lead l, size_t i) { return l.before >= l.run || i >= l.until; }
 
 BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)
 {
-    const size_t place = i + l.rest;
-    return beyond(start, place < l.run ? l.runs * l.next + place : (l.runs + 1) * l.next + place - l.run);
+    return beyond(start, i + (i < l.until ? l.before : l.after));
 }
