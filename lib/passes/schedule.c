@@ -578,7 +578,8 @@ static bn_distance distance_again(const bn_plan *p, bn_trips trips, const bn_sch
 }
 
 /* The cache to fetch into. A Zen 4's is the second for what is streamed for sums; resident strips leap too often. A
- * Zen 5's is the first: */
+ * Zen 5's is the first, of 48 KB: sums alone of rows are 1.02 to 1.1 times as fast so as with the second, of long runs
+ * 1.0 to 1.6 where leaps are fetched alone, elements 1.0 to 1.2, most of rows of 4096. */
 static bn_into into_of(const bn_schedule *s)
 {
     if (bn_reads() == BN_READS_AS_ZEN5) return BN_INTO_FIRST;
