@@ -312,6 +312,7 @@ static void check_streamed(struct slot *slots, bnorm_dtype type, bnorm_layout la
         cache_pretend(1, (bn_reading)reading);
         check_shape(slots, &d, false, longer());
     }
+    cache_pretend(1, BN_READS_PAGES);
     check_shape(slots, &d, true, longer()); /* by ordinary stores */
     if (!first && type_size(type) == 2) {   /* less than a cache line is left of several rows at once, see sameness */
         const bnorm_desc narrow = bnorm_matrix(type, 37377, 8);

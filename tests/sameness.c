@@ -182,7 +182,7 @@ static void check_caches(const bnorm_desc *d, const struct input *input, bool ex
     } caches[] = {{1, BN_READS_PAGES, "small caches, pages"},
                   {(size_t)16 << 20, BN_READS_PLAINLY, "in cache"},
                   {(size_t)1 << 19, BN_READS_AS_ZEN4, "small caches, as Zen 4"},
-                  {1, BN_READS_AS_ZEN5, "small caches, as Zen 5"},
+                  {(size_t)1 << 19, BN_READS_AS_ZEN5, "small caches, as Zen 5"},
                   {1, BN_READS_PLAINLY, "small caches"},
                   {(size_t)9 << 19, BN_READS_PLAINLY, "inputs in cache"}};
     const struct digests plain = digests_of(d, input, &(struct variant){.threads = 1}, extreme);
@@ -238,6 +238,8 @@ static void check_next(void)
     cache_pretend((size_t)16 << 20, BN_READS_AS_ZEN4);
     CHECK(fetches_next(&large) && !fetches_next(&aligned), "28 x 28: %d, 32 x 32: %d", fetches_next(&large),
           fetches_next(&aligned));
+    cache_pretend((size_t)16 << 20, BN_READS_AS_ZEN5);
+    CHECK(fetches_next(&large), "the next strip is not fetched as Zen 5");
     cache_pretend((size_t)16 << 20, BN_READS_PAGES);
     CHECK(!fetches_next(&large), "the next strip is fetched where pages are read");
     cache_pretend(0, BN_READS_PLAINLY);

@@ -17,8 +17,8 @@ typedef enum bn_reading {
     BN_READS_AS_ZEN4, /* while other lines are written, and long runs unasked; and the last cache is written far faster
                          than memory: AMD's with 1 MB of cache a core. Intel's gain nothing by the first, and Zen 3,
                          which has 512 KB, 0.87 to 1.16 */
-    BN_READS_AS_ZEN5  /* the same, but long runs are asked for too, and all comes into the first cache: those of these
-                         whose first cache is larger than 32 KB */
+    BN_READS_AS_ZEN5  /* the same, but long runs are asked for too, and what is asked for comes into the first cache:
+                         those of these whose first cache is larger than 32 KB */
 } bn_reading;
 
 bn_reading bn_reads(void);

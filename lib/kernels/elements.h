@@ -436,7 +436,7 @@ BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t
 {
     const bool whole = c->run == c->pitch;
     const size_t runs = whole ? c->columns : 1, values = runs * c->run, next = whole ? s.out : c->pitch;
-    const int cache = c->next > 0 ? SECOND : FIRST;
+    const int cache = c->next > 0 && c->into != BN_INTO_FIRST ? SECOND : FIRST;
     const later l = {.cache = far ? cache : NOWHERE,
                      .x = lead_from(c, values, whole ? s.x : c->pitch, BN_AHEAD),
                      .dy = lead_from(c, values, whole ? s.dy : c->pitch, BN_AHEAD),
@@ -499,15 +499,16 @@ BN_INLINE bool worth_lines(const bn_coefficients *c)
     return IN_GROUP * sizeof(stored) > 16 && c->place > 0 && width(c) * c->repeat >= 8 * LINE_VALUES;
 }
 
-/* `cache` is what is fetched into where values have a factor each. */
-BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, int cache, bool pages, int how)
+BN_INLINE void pass_how(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool pages, int how)
 {
+    const int cache = far ? SECOND : NOWHERE;
+
     if (c->factor_a_value && how == WHOLE && worth_lines(c))
         pass_table(c, a, s, rows, cache, pages, LINES);
     else if (c->factor_a_value)
         pass_table(c, a, s, rows, cache, pages, how);
     else
-        pass_rows(c, a, s, rows, cache != NOWHERE, pages, how);
+        pass_rows(c, a, s, rows, far, pages, how);
 }
 
 /* ---- the last features of each row, the last line first ---- */
@@ -578,19 +579,19 @@ BN_INLINE void pass(const bn_coefficients *c, elements a, strides s, size_t rows
         pass_extreme(c, a, s, rows);
     } else if (c->stream) {
         if (HAS_PAGES && c->distance == BN_PAGES)
-            pass_how(c, a, s, rows, SECOND, true, STREAM);
-        else if (HAS_PAGES && far && c->into == BN_INTO_FIRST)
-            pass_how(c, a, s, rows, FIRST, false, STREAM);
+            pass_how(c, a, s, rows, true, true, STREAM);
+        else if (HAS_PAGES && far && c->factor_a_value && c->into == BN_INTO_FIRST)
+            pass_table(c, a, s, rows, FIRST, false, STREAM);
         else if (far)
-            pass_how(c, a, s, rows, SECOND, false, STREAM);
+            pass_how(c, a, s, rows, true, false, STREAM);
         else
-            pass_how(c, a, s, rows, NOWHERE, false, STREAM);
+            pass_how(c, a, s, rows, false, false, STREAM);
     } else if (c->factor_a_value && exceeds_strip(c)) {
         pass_table(c, a, s, rows, NOWHERE, false, ROWS);
     } else if (far) {
-        pass_how(c, a, s, rows, SECOND, false, WHOLE);
+        pass_how(c, a, s, rows, true, false, WHOLE);
     } else {
-        pass_how(c, a, s, rows, NOWHERE, false, WHOLE);
+        pass_how(c, a, s, rows, false, false, WHOLE);
     }
 }
 

@@ -73,15 +73,15 @@ BN_INLINE uintptr_t beyond(const stored *p, size_t values) { return (uintptr_t)p
 /* Where to fetch while runs are read, which begin `next` values apart: so many bytes ahead, counted along the run and
  * those that follow. Worked out once, for each line it is a comparison. */
 typedef struct lead {
-    size_t run, before; /* so many values further on, */
-    size_t until;       /* and from this value of the run on, where that is in one run more, */
-    size_t after;       /* so many */
+    size_t before; /* so many values further on, */
+    size_t until;  /* and from this value of the run on, where that is in one run more, */
+    size_t after;  /* so many */
 } lead;
 
 BN_INLINE lead lead_of(size_t run, size_t next, size_t ahead)
 {
     const size_t values = ahead / sizeof(stored), before = values / run * next + values % run;
-    return (lead){run, before, run - values % run, before + next - run};
+    return (lead){before, run - values % run, before + next - run};
 }
 
 /* In parts: while a row of images is read, the next one is fetched, in several parts at once: of 28 x 28 to 112 x 112
@@ -110,9 +110,6 @@ typedef struct later {
     bool pages, in_parts;
     parts x_parts, dy_parts;
 } later;
-
-/* Whether what is fetched while value i is read is of another run. */
-BN_INLINE bool leaps_from(lead l, size_t i) { return l.before >= l.run || i >= l.until; }
 
 BN_INLINE uintptr_t ahead_of(const stored *start, lead l, size_t i)
 {

@@ -37,11 +37,11 @@ typedef enum bn_distance { BN_CLOSE, BN_NEAR, BN_FAR, BN_PAGES } bn_distance;
  * where no other number is measured to be better. */
 enum { BN_AHEAD = 6144 };
 
-/* Which cache what is far is fetched into. */
+/* Which cache is fetched into. Of what is summed, */
 typedef enum bn_into {
-    BN_INTO_EITHER, /* wide rows and long runs into the second, others into the first */
-    BN_INTO_SECOND, /* all into the second, and of long runs, near or far, only that to which reading leaps */
-    BN_INTO_FIRST   /* all into the first */
+    BN_INTO_EITHER, /* wide rows and long runs into the second, others into the first; */
+    BN_INTO_SECOND, /* all into the second, and of long runs, near or far, only that to which reading leaps; */
+    BN_INTO_FIRST   /* all into the first, and elements too that are written past the cache */
 } bn_into;
 
 /* rows of `columns` runs, which begin `pitch` values apart. Channels last a run is one value and pitch is 1. Channels
@@ -55,7 +55,7 @@ typedef struct bn_tile {
                               there are none: SIZE_MAX */
     bn_distance distance;
     bn_into into;
-    size_t ahead; /* bytes that are fetched ahead */
+    size_t ahead; /* bytes that are fetched ahead, but where reading leaps */
 } bn_tile;
 
 /* What an element pass needs of each feature. */
@@ -68,7 +68,7 @@ typedef struct bn_coefficients {
                                    a whole: after a row's factors the tables have its first ones once more */
     size_t repeat;              /* rows of a narrow dense tile that are passed over side by side, as one */
     bn_distance distance;       /* what is far is fetched ahead, */
-    bn_into into;               /* where values have a factor each into the second cache, unless this is the first, */
+    bn_into into;               /* into this cache, */
     size_t ahead;               /* so many bytes where values have a factor each, */
     size_t next;                /* or, unless 0, so many values further on: what is summed next */
     bool stream;                /* write with stores that pass the cache by: a fence is to follow */

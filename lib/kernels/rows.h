@@ -194,14 +194,11 @@ BN_INLINE void add_block_by(int what, way w, const bn_tile *t, source a, size_t 
 
 /* Which cache far rows are fetched into. From memory a Zen 4 adds up narrow rows, and lanes, too, 1.0 to 1.4 times as
  * fast from the second cache, backward as a whole 1.04 to 1.27; of what is in the last cache moments would take 1.02 to
- * 1.05 times as long. A Zen 5, whose first cache has 48 KB, adds up all rows 1.02 to 1.1 times as fast from there, but
- * not where a group of them, of both arrays, exceeds 32 KB: 4096 floats would take 1.1 times as long backwards. */
-BN_INLINE int cache_for(int what, const bn_tile *t, size_t columns)
+ * 1.05 times as long. A Zen 5, whose first cache has 48 KB, adds up all rows 1.0 to 1.1 times as fast from there. */
+BN_INLINE int cache_for(const bn_tile *t, size_t columns)
 {
-    const size_t group = (what == GRADIENT ? 2 : 1) * TOGETHER * columns * sizeof(stored);
-
-    if (t->into == BN_INTO_FIRST) return group > (size_t)32 << 10 ? SECOND : FIRST;
-    return t->into == BN_INTO_SECOND || is_wide(columns) ? SECOND : FIRST;
+    if (t->into == BN_INTO_EITHER) return is_wide(columns) ? SECOND : FIRST;
+    return t->into == BN_INTO_FIRST ? FIRST : SECOND;
 }
 
 /* s and q hold whole vectors. */
@@ -221,7 +218,7 @@ BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, c
         add_block_by(what, (way){SECOND, true, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else if (pages)
         add_block_by(what, (way){FIRST, true, AT_ONCE}, t, a, rows, columns, pivot, s, q);
-    else if (is_far(t) && cache_for(what, t, columns) == SECOND)
+    else if (is_far(t) && cache_for(t, columns) == SECOND)
         add_block_by(what, (way){SECOND, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else if (is_far(t) || (int)NEAR_STEP == (int)AT_ONCE) /* the latter lest there be two copies */
         add_block_by(what, (way){FIRST, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);

@@ -49,8 +49,8 @@ BN_INLINE void add_rest(int what, source a, size_t left, vd pivot, vd *s, vd *q)
     }
 }
 
-/* While a step from value i on is read. What the leads say goes into the second cache: images are often a multiple of a
- * page apart, and then the runs ahead share few sets of the first. */
+/* While a step from value i on is read. What the leads say goes into the second cache, but a Zen 5's: images are often a
+ * multiple of a page apart, and then the runs ahead share few sets of the first. */
 BN_INLINE void fetch_step(int what, source a, later l, size_t i)
 {
     if (l.pages) {
@@ -58,7 +58,7 @@ BN_INLINE void fetch_step(int what, source a, later l, size_t i)
     } else if (l.in_parts) {
         fetch_parts(a.x, l.x_parts, i, BN_STEP);
         if (what == GRADIENT) fetch_parts(a.dy, l.dy_parts, i, BN_STEP);
-    } else if (!l.leaps || leaps_from(l.x, i)) {
+    } else if (!l.leaps || i >= l.x.until) {
         fetch(l.cache, ahead_of(a.x, l.x, i), BN_STEP * sizeof(stored));
         if (what == GRADIENT) fetch(l.cache, ahead_of(a.dy, l.dy, i), BN_STEP * sizeof(stored));
     }

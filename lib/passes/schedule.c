@@ -579,7 +579,8 @@ static bn_distance distance_again(const bn_plan *p, bn_trips trips, const bn_sch
 
 /* The cache to fetch into. A Zen 4's is the second for what is streamed for sums; resident strips leap too often. A
  * Zen 5's is the first, of 48 KB: sums alone of rows are 1.02 to 1.1 times as fast so as with the second, of long runs
- * 1.0 to 1.6 where leaps are fetched alone, elements 1.0 to 1.2, most of rows of 4096. */
+ * 1.0 to 1.6 where leaps are fetched alone, elements 1.0 to 1.2, most of rows of 4096; of the next strip too, 1.05 to
+ * 1.3, which fills the first cache many times. */
 static bn_into into_of(const bn_schedule *s)
 {
     if (bn_reads() == BN_READS_AS_ZEN5) return BN_INTO_FIRST;
@@ -590,7 +591,7 @@ static bn_into into_of(const bn_schedule *s)
  * to resident strips both are the same. */
 static size_t sums_ahead(bn_trips trips, const bn_schedule *s)
 {
-    return bn_reads() == BN_READS_AS_ZEN5 && s->order == BN_STREAMED ? ((size_t)8 << 10) / trips.reads : BN_AHEAD;
+    return s->into == BN_INTO_FIRST && s->order == BN_STREAMED ? ((size_t)8 << 10) / trips.reads : BN_AHEAD;
 }
 
 /* Twice as much of two arrays: 16 to 4096 features are 1.0 to 1.15 times as fast backwards so, of one array 0.96 to
@@ -644,7 +645,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     }
     s.distance_again = distance_again(p, trips, &s);
     s.into = large ? into_of(&s) : BN_INTO_EITHER;
-    s.sums_ahead = large ? sums_ahead(trips, &s) : BN_AHEAD;
+    s.sums_ahead = sums_ahead(trips, &s);
     s.ahead = elements_ahead(trips, s.distance_again);
     if (comes_by_itself(p, trips, array * trips.reads, &s)) s.distance = BN_CLOSE;
     return s;
