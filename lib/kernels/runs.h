@@ -49,8 +49,8 @@ BN_INLINE void add_rest(int what, source a, size_t left, vd pivot, vd *s, vd *q)
     }
 }
 
-/* While a step from value i on is read. What the leads say goes into the second cache, but a Zen 5's: images are often a
- * multiple of a page apart, and then the runs ahead share few sets of the first. */
+/* While a step from value i on is read. What the leads say goes into the second cache, but a Zen 5's: images are often
+ * a multiple of a page apart, and then the runs ahead share few sets of the first. */
 BN_INLINE void fetch_step(int what, source a, later l, size_t i)
 {
     if (l.pages) {
