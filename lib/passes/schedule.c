@@ -484,7 +484,7 @@ static bool wants_its_own(bn_trips trips, const bn_schedule *s) { return trips.s
  * all, where a resident strip fits half of the core's own, else as many as have an eighth of it of x, but whole rows:
  * of 2 MB 112 x 112 forward is 1.15 times as fast so, streamed 224 x 224 1.04 to 1.2 (Xeon of family 6, model 167). A
  * Zen 5, which is on its way again sooner in longer steps, takes as many as have all of it: 16 to 1024 features
- * are 1.03 to 1.06 times as fast. */
+ * are 1.0 to 1.06 times as fast. */
 static size_t blocks_at_once(const bn_plan *p, size_t reads, const bn_schedule *s)
 {
     const size_t cache = bn_core_cache(), step = bn_reads() == BN_READS_AS_ZEN5 ? cache : cache / 8;
@@ -579,7 +579,7 @@ static bn_distance distance_again(const bn_plan *p, bn_trips trips, const bn_sch
 
 /* The cache to fetch into. A Zen 4's is the second for what is streamed for sums; resident strips leap too often. A
  * Zen 5's is the first, of 48 KB: sums alone of rows are 1.02 to 1.1 times as fast so as with the second, of long runs
- * 1.0 to 1.6 where leaps are fetched alone, elements 1.0 to 1.2, most of rows of 4096; of the next strip too, 1.05 to
+ * 1.0 to 1.6 where leaps are fetched alone, elements 1.0 to 1.2, most of rows of 4096; of the next strip too, 0.95 to
  * 1.3, which fills the first cache many times. */
 static bn_into into_of(const bn_schedule *s)
 {
