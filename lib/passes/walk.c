@@ -15,13 +15,8 @@ typedef struct walk {
 
 static double *node_of(const bn_work *w, size_t chunk) { return w->nodes + chunk * 2 * w->plan.columns; }
 
-static double values_between(const bn_plan *p, size_t from, size_t to)
-{
-    return (double)(bn_plan_values_before(p, to) - bn_plan_values_before(p, from));
-}
-
-/* The node of one block. */
-static void sum_block(const walk *k, size_t block, size_t column, size_t columns, double *a, double *b)
+/* The node of one block. Returns how many values of a feature that has. */
+static double sum_block(const walk *k, size_t block, size_t column, size_t columns, double *a, double *b)
 {
     const bn_plan *const p = &k->work->plan;
     const bn_block here = bn_plan_block(p, block);
@@ -41,23 +36,20 @@ static void sum_block(const walk *k, size_t block, size_t column, size_t columns
         tile.columns = least(most, columns - c);
         k->operation->sums(k->work, here, column + c, &tile, a + c, b + c);
     }
+    return (double)(here.rows * here.run);
 }
 
-/* The node of blocks [from, to): left part into a and b, right part into scratch, merged. */
-static void reduce(const walk *k, size_t from, size_t to, size_t column, size_t columns, double *a, double *b,
-                   double *scratch)
+/* The node of blocks [from, to): left part into a and b, right part into scratch, merged. Returns as sum_block does. */
+static double reduce(const walk *k, size_t from, size_t to, size_t column, size_t columns, double *a, double *b,
+                     double *scratch)
 {
-    if (to - from == 1) {
-        sum_block(k, from, column, columns, a, b);
-        return;
-    }
+    if (to - from == 1) return sum_block(k, from, column, columns, a, b);
     const size_t middle = from + bn_plan_left(to - from);
     double *const other = scratch + 2 * columns;
-    reduce(k, from, middle, column, columns, a, b, scratch);
-    reduce(k, middle, to, column, columns, scratch, scratch + columns, other);
-    const bn_plan *const p = &k->work->plan;
-    k->operation->merge(columns, values_between(p, from, middle), a, b, values_between(p, middle, to), scratch,
-                        scratch + columns);
+    const double left = reduce(k, from, middle, column, columns, a, b, scratch);
+    const double right = reduce(k, middle, to, column, columns, scratch, scratch + columns, other);
+    k->operation->merge(columns, left, a, b, right, scratch, scratch + columns);
+    return left + right;
 }
 
 /* Columns of the strip that begins there. */
@@ -273,6 +265,11 @@ static APART void reduce_task(const walk *k, const band *b, size_t task)
 
     reduce(k, first_block(&w->plan, chunk), first_block(&w->plan, first_chunk(k, group + 1)), column, columns, node,
            node + w->plan.columns, scratch);
+}
+
+static double values_between(const bn_plan *p, size_t from, size_t to)
+{
+    return (double)(bn_plan_values_before(p, to) - bn_plan_values_before(p, from));
 }
 
 /* Merges the chunks of some columns, level by level, into the first; neighbours are aligned nodes. */

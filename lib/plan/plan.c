@@ -4,12 +4,7 @@
 
 _Static_assert(2 * (int)BN_WIDE <= (int)BN_LANES_MOST, "lanes are doubled below the former");
 
-static size_t at_least_power_of_two(size_t n)
-{
-    size_t p = 1;
-    while (p < n) p *= 2;
-    return p;
-}
+static size_t at_least_power_of_two(size_t n) { return n > 1 ? (size_t)1 << (64 - __builtin_clzll(n - 1)) : 1; }
 
 /* Values of a feature in a block, at most. */
 static size_t most_in_block(const bn_plan *p)
@@ -104,22 +99,24 @@ bn_plan bn_plan_node(const bn_plan *whole, size_t from, size_t to)
 
 bool bn_plan_whole_runs(const bn_plan *p) { return p->block_run >= p->run; }
 
-/* Blocks are numbered in the whole here. */
-static size_t first_row(const bn_plan *p, size_t block)
+/* Where a part of a batch entry begins; of the part after the last, where the next entry does, or, of the last entry,
+ * where all end. */
+static size_t first_row(const bn_plan *p, size_t entry, size_t part)
 {
-    const size_t entry = block / p->blocks_per_entry * p->block_entries, part = block % p->blocks_per_entry;
-    return least(entry * p->entry_rows + (bn_plan_whole_runs(p) ? part * p->block_rows : 0), p->rows);
+    const size_t rows = bn_plan_whole_runs(p) ? least(part * p->block_rows, p->block_entries * p->entry_rows) : 0;
+    return least(entry * p->entry_rows + rows, p->rows);
 }
 
 bn_block bn_plan_block(const bn_plan *p, size_t block)
 {
-    block += p->first;
-    bn_block b = {.row = first_row(p, block), .rows = 1, .from = 0, .run = p->run};
+    const size_t number = p->first + block, several = number / p->blocks_per_entry;
+    const size_t entry = several * p->block_entries, part = number - several * p->blocks_per_entry;
+    bn_block b = {.row = first_row(p, entry, part), .rows = 1, .from = 0, .run = p->run};
 
     if (bn_plan_whole_runs(p)) {
-        b.rows = first_row(p, block + 1) - b.row;
+        b.rows = first_row(p, entry, part + 1) - b.row;
     } else {
-        b.from = block % p->blocks_per_entry * p->block_run;
+        b.from = part * p->block_run;
         b.run = least(p->block_run, p->run - b.from);
     }
     return b;
@@ -127,9 +124,8 @@ bn_block bn_plan_block(const bn_plan *p, size_t block)
 
 size_t bn_plan_values_before(const bn_plan *p, size_t block)
 {
-    block += p->first;
-    const size_t part = bn_plan_whole_runs(p) ? 0 : block % p->blocks_per_entry * p->block_run;
-    return first_row(p, block) * p->run + part;
+    const bn_block b = bn_plan_block(p, block);
+    return b.row * p->run + b.from;
 }
 
 size_t bn_plan_left(size_t blocks) { return at_least_power_of_two(blocks) / 2; }
