@@ -279,7 +279,7 @@ static void check_tails(struct slot *slots, bnorm_dtype type, bnorm_layout layou
 static void check_ends(struct slot *slots, bnorm_dtype type, bnorm_layout layout)
 {
     static const size_t last[][3] = {{5000, 3, 1}, {9, 1029, 1}, {3, 12, 100}, {300, 130, 1}, {2, 4099, 1}};
-    static const size_t first[][3] = {{65, 17, 3}, {9, 5, 100}, {2, 3, 785}, {1, 2, 3073}, {1, 2, 6209}};
+    static const size_t first[][3] = {{65, 17, 3}, {9, 5, 100}, {2, 3, 785}, {1, 2, 4097}, {1, 2, 6209}};
     for (size_t i = 0; i < LENGTH(last); i++) {
         const size_t *const s = layout == BNORM_CHANNELS_FIRST ? first[i] : last[i];
         const bnorm_desc d = bnorm_image(type, layout, s[0], s[1], s[2]);

@@ -349,7 +349,7 @@ BNORM_API void *bnorm_layer_dbeta(bnorm_layer *layer);
  * the same bounds on the error. Small images channels first have large blocks, see bnorm_block_rows. Sums cover blocks
  * [first, next) of the batch, and hold one node of the tree for each aligned power of two of blocks in it: a count and
  * two doubles a feature. Those are at most 1 + 2 log2(blocks). Where an image by itself is more than is summed in one
- * go, channels last from 65 pixels on (of 64 channels or more), channels first from 3073, it is still one block, but is
+ * go, channels last from 65 pixels on (of 64 channels or more), channels first from 4097, it is still one block, but is
  * summed in pieces, which then count as blocks in this bound. How many bytes they take, serialise tells.
  *
  * Descriptions are copied; their batch is ignored; strides, threads and options apply to each call that uses them. eps
@@ -467,7 +467,7 @@ BNORM_API bnorm_status bnorm_workspace_size(const bnorm_desc *desc, size_t *byte
  * than channels last:
  *
  *     64 channels      1 pixel   7 x 7   14 x 14   56 x 56
- *     channels first        64      64         8         1
+ *     channels first        64      64        16         1
  *     channels last         64       1         1         1
  *
  * Sums are taken by blocks, and blocks are merged in a tree over their numbers: a part of a batch that starts

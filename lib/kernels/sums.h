@@ -7,8 +7,8 @@
  * and what is left as lanes: either adds at most 6.
  *
  * Other runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to a sum of up to
- * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 48 steps (BN_LONG_BLOCK): at worst 2
- * rows of 24 steps, added up by 16, 8, 16 and 8, which is 2 + 15 + 3 additions. Folding the lanes adds 4. */
+ * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 64 steps (BN_LONG_BLOCK): four such
+ * sums, which is 2 + 15 + 3 additions. Folding the lanes adds 4. */
 
 enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
 

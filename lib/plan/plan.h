@@ -17,7 +17,7 @@
 enum {
     BN_CHAIN = 64,        /* rows of a lane in a block: a sum errs by at most 29 + 2 log2(blocks) units */
     BN_WIDE = 64,         /* columns from which a row fills the vectors by itself */
-    BN_LONG_BLOCK = 3072, /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
+    BN_LONG_BLOCK = 4096, /* values of a feature in a block of long runs, each counted in steps of BN_STEP */
     BN_CHUNK_BYTES = 512, /* of a feature, a double counted as 4: a stored node costs 16 bytes, 3.1 % of them */
     BN_WORTH = 32 << 10,  /* values of x from which on the plan leaves room for two threads to share them; with many
                              features a second would pay earlier */
