@@ -43,7 +43,7 @@ static const struct row hashes[] = {
     {FIRST, 3, 70, 49, {0x5ac45d711398c953, 0x83de439714e2d111, 0xcd4da11ac0bc5838, 0x7e990fa46796bf26}},
     {FIRST, 65, 5, 64, {0xd9208180a24657fa, 0x9c237c7d36c93b56, 0xa105c458226b94bf, 0x0195f0f1c68ed42d}},
     /* Parts of an image, the last of them of 113 values: a run that is not fetched, nor all of its row. */
-    {FIRST, 1, 3, 565361, {0x2dcc8938692d5cd5, 0x2005568ea8a9bad4, 0xccacf712e215288b, 0x34b1e8df0255a3f9}},
+    {FIRST, 1, 2, 1015921, {0x54886488d1ff59de, 0x754ce18f88ff6324, 0x42b007797551aa58, 0xf386021049cd5077}},
 };
 
 /* The same with NaN, infinities, the largest and smallest numbers and signed zeros among the values. */

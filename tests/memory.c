@@ -182,7 +182,7 @@ CASE(memory, workspace_size)
 CASE(memory, workspace_size_of_smaller_batches)
 {
     static const size_t features[] = {1, 3, 64, 125, 512, 1000, 1024, 1025, 4095, 4096, 8192},
-                        pixels[] = {1, 2, 49, 64, 65, 3136};
+                        pixels[] = {1, 2, 49, 64, 65, 3136, 5625};
     for (int t = 0; t < TYPES; t++)
         for (int l = 0; l < LAYOUTS; l++)
             for (size_t f = 0; f < LENGTH(features); f++)

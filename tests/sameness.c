@@ -217,7 +217,7 @@ static void check_owned(void)
 #ifdef _OPENMP
     const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 4, 40, 5625);
     const bnorm_desc narrow = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 384, 24, 49);
-    const bnorm_desc one = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1, 144, 3136);
+    const bnorm_desc one = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1, 144, 5625);
     const bnorm_desc rows = bnorm_matrix(BNORM_F32, 100, 1040), odd = bnorm_matrix(BNORM_F32, 100, 1030);
     cache_pretend((size_t)16 << 20, BN_READS_PLAINLY);
     CHECK(owned_by_two(&large, true) == 20, "%zu features to a thread", owned_by_two(&large, true));
