@@ -157,9 +157,10 @@ static struct digests digests_of(const bnorm_desc *d, const struct input *input,
     return found;
 }
 
-/* How many shapes are walked so, by one thread. */
+/* How many shapes are walked so, by one thread unless said. */
 struct ways {
     size_t whole, next; /* by whole rows, past the cache; with the next strip fetched */
+    size_t kept;        /* by two threads: some of the output past the cache, some not */
 };
 
 /* Small caches: what stayed in them is streamed, other strips are cut, and pages are fetched several at once, or one by
@@ -183,13 +184,15 @@ static void check_caches(const bnorm_desc *d, const struct input *input, bool ex
                   {(size_t)16 << 20, BN_READS_PLAINLY, "in cache"},
                   {(size_t)1 << 19, BN_READS_AS_ZEN4, "small caches, as Zen 4"},
                   {(size_t)1 << 19, BN_READS_AS_ZEN5, "small caches, as Zen 5"},
+                  {0, BN_READS_AS_ZEN5, "some of the output in cache"}, /* of 512 K values */
                   {1, BN_READS_PLAINLY, "small caches"},
                   {(size_t)9 << 19, BN_READS_PLAINLY, "inputs in cache"}};
     const struct digests plain = digests_of(d, input, &(struct variant){.threads = 1}, extreme);
     for (size_t c = 0; c < (test_quick() ? 2 : LENGTH(caches)); c++) {
-        cache_pretend(caches[c].bytes, caches[c].reading);
+        cache_pretend(caches[c].bytes ? caches[c].bytes : type_size(d->dtype) << 19, caches[c].reading);
         ways->whole += streams(d) && goes_by_whole_rows(d);
         ways->next += fetches_next(d);
+        ways->kept += keeps_some(d);
         for (size_t i = 0; i < LENGTH(variants); i++) {
             describe_image(d, extreme ? "extreme, variant" : "variant", i);
             const struct digests other = digests_of(d, input, &variants[i], extreme);
@@ -268,6 +271,9 @@ CASE(sameness, caches)
     }
     CHECK(ways.whole > 0, "no shape went by whole rows");
     CHECK(test_quick() || ways.next >= TYPES, "of %zu shapes the next strip was fetched", ways.next);
+#ifdef _OPENMP
+    CHECK(test_quick() || ways.kept >= TYPES, "of %zu shapes some of the output was kept", ways.kept);
+#endif
 }
 
 /* Few short rows: columns are shared out for sums, rows for elements. */

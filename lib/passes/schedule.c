@@ -182,14 +182,21 @@ static size_t last_cache(size_t threads)
     return is_of_socket() ? least(12 + 4 * threads, 24) << 20 : bn_last_level_cache();
 }
 
-/* Whether bytes exceed so many sixteenths of the caches. What the threads' cores have of their own adds to the last
- * one. */
-static bool exceeds(size_t bytes, size_t sixteenths, size_t threads)
+/* So many sixteenths of the caches. What the threads' cores have of their own adds to the last one. */
+static size_t of_caches(size_t sixteenths, size_t threads)
 {
-    return bytes > (last_cache(threads) + threads * bn_core_cache()) / 16 * sixteenths;
+    return (last_cache(threads) + threads * bn_core_cache()) / 16 * sixteenths;
 }
 
+static bool exceeds(size_t bytes, size_t sixteenths, size_t threads) { return bytes > of_caches(sixteenths, threads); }
+
 enum { ONE_TRIP = 10, TWO_TRIPS = 9, ONE_TRIP_ZEN4 = 14, TWO_TRIPS_ZEN4 = 12 }; /* sixteenths */
+
+/* Whether stores that pass the cache by are slower than two threads' others, see is_streamed_out. */
+static bool streams_slowly(bn_trips trips, const bn_schedule *s)
+{
+    return s->threads > 1 && s->order != BN_RESIDENT && trips.reads == 1 && is_like_zen4();
+}
 
 /* Stores that pass the cache by pay from about 9/16 of the caches on, for what is read is to stay for the second trip;
  * where there is one trip from 10/16. Of a cache of 32 MB, 20 MB took 0.64 to 0.92 of the time so, 16 MB longer (Zen
@@ -201,9 +208,20 @@ enum { ONE_TRIP = 10, TWO_TRIPS = 9, ONE_TRIP_ZEN4 = 14, TWO_TRIPS_ZEN4 = 12 }; 
  * has had the cache, and on one thread 0.7 to 1.0. Backward, and of strips of few long rows, it gains. */
 static bool is_streamed_out(size_t bytes, bn_trips trips, const bn_schedule *s)
 {
-    const bool slow = s->threads > 1 && s->order != BN_RESIDENT && trips.reads == 1 && is_like_zen4();
+    const bool slow = streams_slowly(trips, s);
     if (both(trips)) return exceeds(bytes, slow ? TWO_TRIPS_ZEN4 : TWO_TRIPS, s->threads);
     return exceeds(bytes, slow ? ONE_TRIP_ZEN4 : ONE_TRIP, s->threads);
+}
+
+/* How many of BN_KEPT parts of what is streamed out stay after all: as much as there is room for beside x. A Zen 5
+ * writes past its cache of 32 MB no faster by two threads that share it than by one: of 27 MB forward is 1.35 times as
+ * fast so, of 33 MB 1.07 to 1.2, of 42 MB 1.0; where each thread has such a cache 1.14, 1.0 to 1.1, and 0.98. Backward
+ * would be 0.8 to 1.0 there; one thread is 0.9 to 1.05. */
+static size_t kept(size_t array, bn_trips trips, const bn_schedule *s)
+{
+    const size_t room = of_caches(TWO_TRIPS_ZEN4, s->threads);
+    if (!both(trips) || !streams_slowly(trips, s) || bn_reads() != BN_READS_AS_ZEN5 || array >= room) return 0;
+    return (room - array) * BN_KEPT / array;
 }
 
 /* Whether what is read does not stay in the last cache. What passes that by takes nothing of it, so only what is read
@@ -643,6 +661,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
         if (both(trips)) s.at_once = blocks_at_once(p, trips.reads, &s);
         s.threads = least(s.threads, tasks(p, &s));
     }
+    if (s.stream && !s.whole_rows) s.kept = kept(array, trips, &s);
     s.distance_again = distance_again(p, trips, &s);
     s.into = large ? into_of(&s) : BN_INTO_EITHER;
     s.sums_ahead = sums_ahead(trips, &s);

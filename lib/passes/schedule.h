@@ -23,6 +23,8 @@ typedef enum bn_order {
     BN_STREAMED  /* chunks are shared out, each leaves a node */
 } bn_order;
 
+enum { BN_KEPT = 64 };
+
 typedef struct bn_schedule {
     bn_order order;
     size_t threads;             /* at most */
@@ -32,7 +34,8 @@ typedef struct bn_schedule {
     size_t sums_ahead;          /* bytes that sums fetch ahead, */
     size_t ahead;               /* and elements where values have a factor each */
     bool fetch_next;    /* resident: what the next strip's sums read is fetched while a strip's elements are written */
-    bool stream;        /* write with stores that pass the cache by */
+    bool stream;        /* write with stores that pass the cache by, */
+    size_t kept;        /* but for the last of it that a thread writes: so many of BN_KEPT parts */
     bool whole_rows;    /* by rows or streamed, rows wider than a tile: elements go row by row, by tables that threads
                            share, in the room of all nodes but the first */
     size_t band;        /* columns that a streamed walk takes from end to end before it takes the next */

@@ -87,11 +87,14 @@ static void elements(const walk *k, size_t from, size_t to, size_t column, bn_co
 static size_t last_step(size_t from, size_t to, size_t step) { return larger((to - 1) / step * step, from); }
 
 /* After a first trip backwards, for what was read last may still be in cache; without one all in one go: 8192 x 4096 is
- * 1.1 times as fast in the order of addresses. */
+ * 1.1 times as fast in the order of addresses. What is to be kept comes last. */
 static void elements_back(const walk *k, range blocks, size_t column, bn_coefficients *c)
 {
+    const size_t kept = blocks.from + fraction(blocks.to - blocks.from, k->schedule->kept, BN_KEPT);
+
     for (size_t end = blocks.to, start; end > blocks.from; end = start) {
         start = last_step(blocks.from, end, k->schedule->at_once);
+        c->stream &= start >= kept;
         elements(k, start, end, column, c);
     }
 }
@@ -134,16 +137,17 @@ static void coefficients_of(const walk *k, size_t column, size_t columns, const 
  * inference of 50 x 14 x 14 x 1024 took twice as long, where they stood four lines apart, of IEEE half, 1.05 to 1.6
  * times. In cache it is not worth fresh lines of the stack (Xeon of family 6, model 106). Not halves of tables: the
  * ten of backward and its inputs would share the 8 ways of a first cache of 32 KB, and bfloat16 took 1.25 times as long
- * (Zen 3). */
+ * (Zen 3). Where some of the output is kept, the same tables serve both ways, one of which knows their pitch. */
 static void make_own(const walk *k, size_t column, size_t columns, const double *a, const double *b, strip_tables *t,
                      bn_coefficients *c)
 {
     const size_t table = bn_table_values(k->work->plan.value);
+    const bool as_output = k->schedule->stream && k->schedule->kept == 0;
 
     coefficients_of(k, column, columns, a, b, c);
-    c->factors = (char *)t + (c->stream ? (output_at(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
+    c->factors = (char *)t + (as_output ? (output_at(k, column) / LINE * LINE - (uintptr_t)t) % PAGE : 0);
     c->half_pitch = table / 2;
-    c->table_pitch = c->stream ? 2 * bn_strip_values(k->work->plan.value) : table;
+    c->table_pitch = as_output ? 2 * bn_strip_values(k->work->plan.value) : table;
     c->place = c->factor_a_value ? place_in_line(k, column) : 0;
     if (c->place == 0 && !c->stream) c->shares_lines = false; /* within a strip, see worth_lines in elements.h */
     k->operation->make_factors(c);

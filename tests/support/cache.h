@@ -27,6 +27,9 @@ size_t band_of(const bnorm_desc *desc);
 /* Whether what the next strip of a forward call reads is fetched while a strip is written. */
 bool fetches_next(const bnorm_desc *desc);
 
+/* Whether two threads, in forward training, write some of the output past the cache and some not. */
+bool keeps_some(const bnorm_desc *desc);
+
 /* Features in a strip that one of two threads takes from end to end, in forward training or in inference; 0 where they
  * share out blocks. */
 size_t owned_by_two(const bnorm_desc *desc, bool training);
