@@ -70,6 +70,8 @@ static const struct row hashes_of_parts[] = {
     {FIRST, 5, 3, 5000, {0x11216ca1fbcd7ae8, 0xb213cb025bacd103, 0x914af28f4200ea83, 0xccb96ab9212a51bc}},
     {FIRST, 150, 80, 49, {0x03cad1b447943df5, 0x5b38f5d05d02611b, 0x640dfc0c91b73787, 0xd0555e18a5cdf180}},
     {FIRST, 130, 40, 64, {0x031a531d45b31ceb, 0xb9eb2fdf60b8b4bb, 0xa1baa93d9b2160aa, 0x5cd6d7fa1e403904}},
+    {LAST, 1001, 64, 1, {0xdc6ad2576cae2ad8, 0x31bb2c318c4ad0ae, 0xa6b311eaea0adb69, 0x47e44aa40763aa24}},
+    {LAST, 7001, 8, 1, {0xea40315a69e4414c, 0x16cab604462d3533, 0x35d6f35db7aa82a4, 0x09688690113b28df}},
 };
 
 /* variant_hash(set, true): every tail of a vector, strides, in place. */

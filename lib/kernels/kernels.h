@@ -56,6 +56,7 @@ typedef struct bn_tile {
     bn_distance distance;
     bn_into into;
     size_t ahead; /* bytes that are fetched ahead, but where reading leaps */
+    bool held;    /* sums stay in registers where all of a row do, see is_held in rows.h */
 } bn_tile;
 
 /* What an element pass needs of each feature. */

@@ -31,6 +31,7 @@ typedef struct bn_schedule {
     bn_distance distance;       /* of what sums read, or elements without any */
     bn_distance distance_again; /* of what elements read */
     bn_into into;               /* the cache to fetch what is far into */
+    bool held;                  /* sums stay in registers where those of a row do; elsewhere not measured */
     size_t sums_ahead;          /* bytes that sums fetch ahead, */
     size_t ahead;               /* and elements where values have a factor each */
     bool fetch_next;    /* resident: what the next strip's sums read is fetched while a strip's elements are written */

@@ -30,7 +30,8 @@ static double sum_block(const walk *k, size_t block, size_t column, size_t colum
                     .rows_in_arrays = p->lanes > 1 ? SIZE_MAX : p->rows,
                     .distance = k->schedule->distance,
                     .into = k->schedule->into,
-                    .ahead = k->schedule->sums_ahead};
+                    .ahead = k->schedule->sums_ahead,
+                    .held = k->schedule->held};
 
     for (size_t c = 0; c < columns; c += most) {
         tile.columns = least(most, columns - c);
