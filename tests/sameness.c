@@ -255,7 +255,7 @@ CASE(sameness, caches)
     check_band();
     check_owned();
     check_next();
-    static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {1001, 64}, {2100, 129}};
+    static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {5021, 64}, {2100, 129}};
     static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000}, {600, 7, 49},
                                       {60, 30, 100}, {4, 9000, 16}, {4, 40, 1125}};
     struct ways ways = {0};
