@@ -19,7 +19,8 @@ enum {
     BN_SHORT_RUN = 64,   /* values; runs up to here are summed as columns, rows on top of each other, longer ones along,
                             and so are those of 2 * BN_LANES or more in at most a row for every BN_LANES of them */
     BN_LANES = 16,       /* a run that is summed along has so many lanes, */
-    BN_STEP = 64,        /* and so many values make one addition to each; */
+    BN_STEP = 64,        /* and so many values make one addition to each, */
+    BN_STEPS = 16,       /* of which so many have sums of their own; */
     BN_LONG_RUNS = 32,   /* a tile has so many features of runs along at most */
     BN_TABLE_RUN = 128   /* bytes; runs below half of it have one factor a value in the tables of the element passes: a
                             vector may have many features. Of others a cache line has two at most; runs up to all of it

@@ -93,9 +93,9 @@ BN_INLINE void hand_over(int what, bool first, vd *part_s, vd *part_q, double *s
 
 /* From a run to the one to fetch after it. Of parts, which are read feature by feature, that is the next part of the
  * same feature: while the parts of all are few bytes, it stays in cache until it is read, and nothing is fetched that
- * another strip has. Else it is the next feature's. With that for all, 56 x 56 forward took 1.1 times as long, with the
- * first for all, parts of 32 features backward 1.05 to 1.08; without fetching, 56 x 56 backward 1.05 to 1.15 (Xeon of
- * family 6, model 207). */
+ * another strip has. Else it is the next feature's. With that for all, 56 x 56 forward, in two parts then, took 1.1
+ * times as long, with the first for all, parts of 32 features backward 1.05 to 1.08; without fetching, 56 x 56
+ * backward 1.05 to 1.15 (Xeon of family 6, model 207). */
 BN_INLINE size_t next_run(const bn_tile *t, size_t stride)
 {
     if (t->run < t->pitch && t->columns * t->run * sizeof(stored) > NEXT_BLOCK) return t->pitch;
@@ -104,7 +104,7 @@ BN_INLINE size_t next_run(const bn_tile *t, size_t stride)
 
 /* Rows that are added up together: they are read side by side, feature by feature, so that each is read in the order of
  * its addresses. */
-BN_INLINE size_t rows_together(size_t run) { return larger(STEPS_TOGETHER / divide_up(run, BN_STEP), 1); }
+BN_INLINE size_t rows_together(size_t run) { return larger(BN_STEPS / divide_up(run, BN_STEP), 1); }
 
 /* Values so many further on. */
 BN_INLINE void fetch_values(int what, int cache, source a, size_t x, size_t dy, size_t values)
@@ -154,15 +154,15 @@ BN_INLINE void add_short_runs(int what, int cache, const bn_tile *t, source a, c
 BN_INLINE void add_long_runs(int what, bool fetched, const bn_tile *t, source a, const double *pivot, double *s,
                              double *q)
 {
-    enum { AT_A_TIME = STEPS_TOGETHER * BN_STEP };
+    enum { AT_A_TIME = BN_STEPS * BN_STEP };
     const size_t together = rows_together(t->run);
     const bool whole = t->run == t->pitch; /* runs follow each other in a row */
     const size_t values = whole ? t->columns * t->run : t->run, row = whole ? values : t->pitch;
     const size_t count = what == GRADIENT ? PAGES_TOGETHER / 2 : PAGES_TOGETHER;
     const bool large = row * sizeof(stored) > NEXT_BLOCK;
     /* Backward of large images took 0.97 to 1.18 times as long by pages, forward of other 16-bit ones 1.0 to 1.09, but
-     * for parts: 112 x 112 is 1.02 times as fast, 56 x 56, if a strip has one feature, 1.2 (Xeon of family 6, model
-     * 167). */
+     * for parts: 112 x 112 is 1.02 times as fast, 56 x 56, in two parts then, if a strip has one feature, 1.2 (Xeon
+     * of family 6, model 167). */
     const bool gains = large ? what != GRADIENT : what == GRADIENT || sizeof(stored) > 2 || !whole;
     const bool pages =
         HAS_PAGES && fetched && t->distance == BN_PAGES && what != AROUND && gains && (whole || t->columns == 1);

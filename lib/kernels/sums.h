@@ -6,9 +6,9 @@
  * 2 + 16, or 2 + 15 + 3 with rows left over. Lanes are folded in halves; of a run every BN_LANES-th column in pairs,
  * and what is left as lanes: either adds at most 6.
  *
- * Other runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to a sum of up to
- * STEPS_TOGETHER such steps, then that to the sum of the block, which has at most 64 steps (BN_LONG_BLOCK): four such
- * sums, which is 2 + 15 + 3 additions. Folding the lanes adds 4. */
+ * Other runs are added up along, in BN_LANES lanes: four vectors of lanes in pairs, then to a sum of up to BN_STEPS
+ * such steps, then that to the sum of the block, which has at most four such sums (BN_LONG_BLOCK): 2 + 15 + 3
+ * additions. Folding the lanes adds 4. */
 
 enum { ROOM = BN_STRIP_BYTES / sizeof(real) };
 

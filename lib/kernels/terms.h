@@ -1,7 +1,7 @@
 /* Template: what is summed, and how up to four vectors of it become two sums. Wants a vector and a dtype header, and
  * rounding.h. */
 
-enum { TOGETHER = 4, STEPS_TOGETHER = 16 }; /* rows, or vectors along a run, added up in pairs; and steps of them */
+enum { TOGETHER = 4 }; /* rows, or vectors along a run, added up in pairs */
 
 /* What is summed, to s and to q. */
 enum {

@@ -251,9 +251,9 @@ static bool is_far(const bn_schedule *s) { return s->distance >= BN_FAR; }
  * the threads' cores have of their own, 1.02 to 1.13 times as fast then; of 2 to 10 MB in the last cache they would be
  * 0.6 to 1.05. Long runs, which the hardware follows, from a quarter of that cache too: backward of one image of 28 x
  * 28 to 56 x 56 is 1.07 to 1.17 times as fast (Zen 3; a socket's last cache is slower, and not measured). Parts of
- * images in two arrays, from memory too: backward of 56 x 56 to 224 x 224 is 1.02 to 1.1 times as fast, of doubles 1.06
- * to 1.12, in cache 1.0 to 1.04, but whole runs, and one array, would take 1.05 to 1.15 times as long (Zen 3), and a
- * Zen 4 by vectors of 32 bytes 1.05 to 1.4 times. */
+ * images in two arrays, from memory too: backward of 56 x 56, which were two parts then, to 224 x 224 is 1.02 to 1.1
+ * times as fast, of doubles 1.06 to 1.12, in cache 1.0 to 1.04, but whole runs, and one array, would take 1.05 to 1.15
+ * times as long (Zen 3), and a Zen 4 by vectors of 32 bytes 1.05 to 1.4 times. */
 static bool comes_by_itself(const bn_plan *p, bn_trips trips, size_t bytes, const bn_schedule *s)
 {
     if (trips.reads > 1 && !bn_plan_whole_runs(p) && !reads_pages() && !is_like_zen4()) return true;

@@ -3,6 +3,7 @@
 #include "kernels/kernels.h" /* how runs are summed */
 
 _Static_assert(2 * (int)BN_WIDE <= (int)BN_LANES_MOST, "lanes are doubled below the former");
+_Static_assert((int)BN_LONG_BLOCK <= 4 * (int)BN_STEPS * (int)BN_STEP, "four sums of runs, see sums.h");
 
 static size_t at_least_power_of_two(size_t n) { return n > 1 ? (size_t)1 << (64 - __builtin_clzll(n - 1)) : 1; }
 
