@@ -108,10 +108,19 @@ size_t bn_schedule_room_most(const bn_plan *p)
 
 /* ---- threads ---- */
 
-/* Small work does not even ask how many threads there are. */
-static size_t threads_worth(const bn_plan *p, size_t arrays, int asked)
+/* Inference of 96 to 160 << 10 values to read and write, which takes one thread of a Zen 5 1 to 3 us, took two 1.05 to
+ * 1.6 times as long where they share no last cache; where they do, they would take 0.7 to 0.85 of the time. */
+static size_t values_of_thread(bn_trips trips)
 {
-    const size_t worth = (p->values * arrays + FEATURE_VALUES) * p->columns / THREAD_VALUES;
+    enum { ZEN5_ELEMENTS = 80 << 10 };
+    return !trips.sums && bn_reads() == BN_READS_AS_ZEN5 ? ZEN5_ELEMENTS : THREAD_VALUES;
+}
+
+/* Small work does not even ask how many threads there are. */
+static size_t threads_worth(const bn_plan *p, bn_trips trips, int asked)
+{
+    const size_t arrays = trips.reads + trips.elements;
+    const size_t worth = (p->values * arrays + FEATURE_VALUES) * p->columns / values_of_thread(trips);
     if (worth < 2) return 1;
     return least(worth, bn_threads_most(asked));
 }
@@ -392,7 +401,10 @@ static bool owns_rather(const bn_plan *p, size_t threads)
  * memory: forward training of 1024 x 4096 is 1.2 times as fast uncut. Threads whose features are next to each other's
  * in short rows get in each other's way as rows of a matrix do, see owners: 8 to 64 features of 7 x 7, 8 to 24 of 17 x
  * 17 took two threads as long as one, and are 1.2 to 3.5 times as fast with images shared out, near 32 KB of an image
- * 0.95 to 1.9; beyond, to 64 KB, they would be 0.8 to 1.4 (Zen 3; more than two threads not measured). */
+ * 0.95 to 1.9; beyond, to 64 KB, they would be 0.8 to 1.4 (Zen 3; more than two threads not measured). Nor do threads
+ * own less than a page, or half, of an image where images cannot be shared out evenly: 76 to 272 images of 2 x 2 to 7 x
+ * 7 in rows of 1 to 8 KB took two threads that share no last cache 1.0 to 2.1 times as long, and others 0.95 to 1.15;
+ * in rows of 8 to 12 KB 0.7 to 1.4 and 0.58 to 1.03 (Zen 5). */
 static bool worth_residing(const bn_plan *p, bn_trips trips, const bn_schedule *s)
 {
     const size_t threads = s->threads;
@@ -405,6 +417,7 @@ static bool worth_residing(const bn_plan *p, bn_trips trips, const bn_schedule *
     const size_t piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
     if (fit < p->columns && fit * p->run * p->value < piece) return false;
     if (p->run == 1) return is_far(s);
+    if (threads > 1 && owners_most(p, trips) < threads) return false;
     if (threads > 1 && p->columns * p->run * p->value < threads * OWNED && images_in_chunks(p, threads)) return false;
     return 2 * round_up(p->columns, threads) <= 3 * p->columns;
 }
@@ -644,7 +657,7 @@ bn_schedule bn_schedule_make(const bn_plan *p, bn_trips trips, int asked)
     const size_t array = p->values * p->columns * p->value, arrays = trips.reads + trips.elements;
     const size_t bytes = array * arrays;
     const bool large = bytes > ((size_t)1 << 20); /* whatever the caches are */
-    bn_schedule s = {.threads = threads_worth(p, arrays, asked),
+    bn_schedule s = {.threads = threads_worth(p, trips, asked),
                      .strip = p->columns,
                      .tile = p->columns,
                      .set = p->columns,
