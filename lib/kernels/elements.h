@@ -276,13 +276,13 @@ BN_INLINE void pass_values(const bn_coefficients *c, elements a, strides s, size
     }
 }
 
-/* Consecutive runs of the features from `first` on. Where there are several, each is a cache line or longer, so that no
- * line holds parts of three. */
-BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, size_t runs, later l, int how)
+/* Consecutive runs of the features from one on, after the last of which comes the first of the next row. Where there
+ * are several, each is a cache line or longer, so that no line holds parts of three. */
+BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t feature, size_t runs, later l, int how)
 {
     const bool stream = how == STREAM;
     const size_t values = runs * c->run, before = stream ? to_line(a.out, values) : 0;
-    factors here = factors_of(c, a.gradient, first);
+    factors here = factors_of(c, a.gradient, feature);
     size_t j = before;
     line ahead = first_line(a, j, stream ? values : 0);
 
@@ -290,7 +290,8 @@ BN_INLINE void pass_runs(const bn_coefficients *c, elements a, size_t first, siz
     for (size_t f = 0; f < runs; f++) {
         const size_t end = (f + 1) * c->run;
         const bool last = f + 1 == runs;
-        const factors next = factors_of(c, a.gradient, first + f + !last);
+        feature = feature + 1 < c->columns ? feature + 1 : 0;
+        const factors next = factors_of(c, a.gradient, feature);
 
         for (; j + LINE_VALUES <= end; j += LINE_VALUES) {
             fetch_line(a, j, l);
@@ -465,16 +466,26 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
     }
 }
 
-/* Runs that are whole follow each other in a row; after a part comes that of the next feature. */
+/* Runs that are whole follow each other in a row, and so do rows that are dense in all arrays: a line that two share is
+ * written as a whole. Row by row 1 to 4 features of 36 to 100 pixels took 1.5 to 4 times as long, 10 of them 1.1 (Zen
+ * 5). After a part of a run comes that of the next feature. */
 BN_INLINE void pass_rows(const bn_coefficients *c, elements a, strides s, size_t rows, bool far, bool by_pages, int how)
 {
     const bool whole = c->run == c->pitch;
-    const size_t runs = whole ? c->columns : 1, values = runs * c->run, next = whole ? s.out : c->pitch;
+    const size_t row = c->columns * c->run;
+    size_t runs = whole ? c->columns : 1;
+
+    if (whole && s.x == row && s.dy == row && s.out == row) {
+        s.x = s.dy = s.out = rows * row;
+        runs *= rows;
+        rows = 1;
+    }
+    const size_t values = runs * c->run, next = whole ? s.out : c->pitch;
     const int cache = c->next > 0 && c->into != BN_INTO_FIRST ? SECOND : FIRST;
     const later l = {.cache = far ? cache : NOWHERE,
                      .x = lead_from(c, values, whole ? s.x : c->pitch, BN_AHEAD),
                      .dy = lead_from(c, values, whole ? s.dy : c->pitch, BN_AHEAD),
-                     .pages = by_pages && whole && values * sizeof(stored) > NEXT_BLOCK};
+                     .pages = by_pages && whole && row * sizeof(stored) > NEXT_BLOCK};
     const bool edges = how == STREAM && has_edges(a.out, next, values);
 
     for (size_t r = 0; r < rows; r++)
