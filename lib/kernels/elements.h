@@ -369,28 +369,6 @@ BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, bool
 /* Values of a tile after so many of its rows. */
 BN_INLINE size_t values_after(const bn_coefficients *c, size_t rows, size_t done) { return (rows - done) * width(c); }
 
-/* `rows` rows, or as many side by side as tables have factors for. Returns how many it took: all, but for less than it
- * takes for each place in a cache line to have its rows. */
-BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool shared, int cache,
-                               int how)
-{
-    const size_t beside = c->repeat, values = beside * width(c);
-    const size_t apart = rows_apart(c, s), step = ROWS_AT_ONCE * apart;
-    const size_t most = rows / step * step, next = apart == beside ? step : beside;
-    const strides between = {apart * s.x, apart * s.dy, apart * s.out};
-    const later l = {.cache = cache,
-                     .x = lead_from(c, values, next * s.x, c->ahead),
-                     .dy = lead_from(c, values, next * s.dy, c->ahead)};
-
-    for (size_t i = 0; i < most; i += step)
-        for (size_t r = i; r < i + apart; r += beside) {
-            const bool last = values_after(c, rows, r + step - apart + beside) < LINE_VALUES;
-            pass_values(c, moved_to(a, s, r, 0), between, values, shared ? r == 0 : ROWS_AT_ONCE,
-                        shared ? last : ROWS_AT_ONCE, l, how);
-        }
-    return most;
-}
-
 /* Whether n values, and others that begin `next` further on, only begin or end in some lines. These do not pass the
  * cache by, and all stores after them would wait for them. */
 BN_INLINE bool has_edges(const stored *out, size_t next, size_t n)
@@ -405,6 +383,31 @@ BN_INLINE void fetch_edges(const stored *out, size_t ahead, size_t n)
     const uintptr_t start = beyond(out, ahead), end = beyond(out, ahead + n);
     if (start % LINE != 0) __builtin_prefetch((const void *)start, 1, 3);
     if (end % LINE != 0) __builtin_prefetch((const void *)end, 1, 3);
+}
+
+/* `rows` rows, or as many side by side as tables have factors for. Returns how many it took: all, but for less than it
+ * takes for each place in a cache line to have its rows. */
+BN_INLINE size_t pass_together(const bn_coefficients *c, elements a, strides s, size_t rows, bool shared, int cache,
+                               int how)
+{
+    const size_t beside = c->repeat, values = beside * width(c);
+    const size_t apart = rows_apart(c, s), step = ROWS_AT_ONCE * apart;
+    const size_t most = rows / step * step, next = apart == beside ? step : beside;
+    const strides between = {apart * s.x, apart * s.dy, apart * s.out};
+    const later l = {.cache = cache,
+                     .x = lead_from(c, values, next * s.x, c->ahead),
+                     .dy = lead_from(c, values, next * s.dy, c->ahead)};
+    const bool edges = how == STREAM && !shared && has_edges(a.out, next * s.out, values);
+
+    for (size_t i = 0; i < most; i += step)
+        for (size_t r = i; r < i + apart; r += beside) {
+            for (size_t k = 0; edges && k < ROWS_AT_ONCE; k++)
+                fetch_edges(a.out, (r + next + k * apart) * s.out, values);
+            const bool last = values_after(c, rows, r + step - apart + beside) < LINE_VALUES;
+            pass_values(c, moved_to(a, s, r, 0), between, values, shared ? r == 0 : ROWS_AT_ONCE,
+                        shared ? last : ROWS_AT_ONCE, l, how);
+        }
+    return most;
 }
 
 /* Whether all factors of a row, or of rows side by side, stay in registers: of 64 floats, where there are 32 of 64
