@@ -339,31 +339,34 @@ BN_INLINE bool is_just_after(const stored *out, const stored *in)
  *
  *     rows whose tables do not stay in the first cache   inference 1.02 to 1.4 past the last cache, 0.97 to 1.35 in it
  *     others written past it, but not backward (0.96)    0.98 to 1.1, bfloat16 to 1.19
+ *     backward too, where rows begin at several places   1.08 to 1.5; dense ones, see `shared`, 0.95 to 1.0
+ *     of a line and each writes its edges
  *     in cache, where rows begin at several places of    inference 1.0 to 1.28, backward 1.0 to 1.1
  *     a line
  *
- * (the first on a Xeon of family 6, model 106, the others on model 207). Of the latter two not instead of reading by
- * pages, but where tables run ahead: every other 2 KB of the output are written just before these are read at the same
- * place of a page, see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22 times as fast (model 106).
- * Nor where a line of the output begins within one of the input: together no line is read ahead, see take_line. For
- * the same reason none of the three past the cache where rows share places of a page and the output begins a few lines
- * after an input: with vectors of 32 bytes it took 4 to 6 times as long (Zen 3; with 64 not measured).
+ * (the first on a Xeon of family 6, model 106, the third on a Zen 5, the others on model 207). But for the first, not
+ * instead of reading by pages, unless tables run ahead: every other 2 KB of the output are written just before these
+ * are read at the same place of a page, see make_own in walk.c, and with fewer loads inference is 1.02 to 1.22 times as
+ * fast (model 106). Nor where a line of the output begins within one of the input: together no line is read ahead, see
+ * take_line. For the same reason none of them past the cache where rows share places of a page and the output begins a
+ * few lines after an input: with vectors of 32 bytes it took 4 to 6 times as long (Zen 3; with 64 not measured).
  *
  * Smaller vectors want more registers than there are. In cache only the first go together, 1.0 to 1.6 times as fast;
  * past it rows of a page or more, forward, that share no places, 1.03 to 1.4. Others take 1.05 to 1.25 times as long
  * (Zen 3). */
-BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, bool pages, int how)
+BN_INLINE bool is_together(const bn_coefficients *c, elements a, strides s, bool shared, bool pages, int how)
 {
     const bool wide = has_any_pitch(how) && exceeds_strip(c);
-    const bool shared = share_places(rows_apart(c, s) * s.out * sizeof(stored));
+    const bool same_page = share_places(rows_apart(c, s) * s.out * sizeof(stored));
+    const bool places = c->repeat * s.out * sizeof(stored) % LINE != 0; /* several */
     const bool alike = (uintptr_t)a.x % LINE == (uintptr_t)a.out % LINE;
 
-    if (BN_VECTOR_BYTES < 64) return how == STREAM ? !a.gradient && !shared && s.out * sizeof(stored) >= PAGE : wide;
-    if (how == STREAM && shared && (is_just_after(a.out, a.x) || is_just_after(a.out, a.dy))) return false;
+    if (BN_VECTOR_BYTES < 64) return how == STREAM ? !a.gradient && !same_page && s.out * sizeof(stored) >= PAGE : wide;
+    if (how == STREAM && same_page && (is_just_after(a.out, a.x) || is_just_after(a.out, a.dy))) return false;
     if (wide) return true;
     if (!alike) return false;
-    if (how == STREAM) return !a.gradient && (TABLES_RUN_AHEAD || !pages);
-    return c->distance < BN_FAR && c->repeat * s.out * sizeof(stored) % LINE != 0;
+    if (how == STREAM) return (!a.gradient || (places && !shared)) && (TABLES_RUN_AHEAD || !pages);
+    return c->distance < BN_FAR && places;
 }
 
 /* Values of a tile after so many of its rows. */
@@ -455,7 +458,7 @@ BN_INLINE void pass_table(const bn_coefficients *c, elements a, strides s, size_
 
     if (held)
         r = pass_held(c, a, rows, how);
-    else if (is_together(c, a, s, l.pages, how))
+    else if (is_together(c, a, s, shared, l.pages, how))
         r = pass_together(c, a, s, rows, shared, cache, how);
 
     for (; r < rows; r += shared ? rows : step) {

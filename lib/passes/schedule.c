@@ -50,10 +50,14 @@ bool bn_factor_a_value(const bn_plan *p)
 
 /* ---- room: what any walk of a shape may want, whatever the caches and the threads are ---- */
 
-/* Few rows, so long that threads can own columns. */
+static bool in_lines(const bn_plan *p) { return p->columns * p->run * p->value % LINE == 0; } /* rows are whole ones */
+
+/* Few rows, so long that threads can own columns. Of 16 bits twice as many, unless strips would share lines: of 700 to
+ * 1000 such rows forward took 1.2 to 1.55 times as long so, backward 1.0 to 1.2 (Zen 5). */
 static bool few_long_rows(const bn_plan *p)
 {
-    return p->run == 1 && p->rows * p->value <= RESIDENT_ROWS * sizeof(float) && p->columns * p->value >= RESIDENT_ROW;
+    const size_t value = in_lines(p) ? p->value : computed_bytes(p->value);
+    return p->run == 1 && p->rows * value <= RESIDENT_ROWS * sizeof(float) && p->columns * p->value >= RESIDENT_ROW;
 }
 
 /* Whether the shape, unless it is crossed, is walked by resident strips whatever the caches are. Those of this machine
@@ -336,9 +340,8 @@ static bool pieces_stay(const bn_plan *p, size_t reads)
  * and 32 x 1024 took one thread's time and twice that (Zen 4). */
 static size_t owners_most(const bn_plan *p, bn_trips trips)
 {
-    const size_t row = p->columns * p->run * p->value;
-    const bool lines = row % LINE == 0 && both(trips) && !trips.in_place;
-    return row / (lines ? BN_STRIP_BYTES / 2 : BN_STRIP_BYTES);
+    const bool halves = in_lines(p) && both(trips) && !trips.in_place;
+    return p->columns * p->run * p->value / (halves ? BN_STRIP_BYTES / 2 : BN_STRIP_BYTES);
 }
 
 static size_t owners(const bn_plan *p, bn_trips trips, size_t threads)
@@ -394,31 +397,41 @@ static bool owns_rather(const bn_plan *p, size_t threads)
            evenly(divide_up(p->columns, threads), threads, p->columns);
 }
 
+/* Matrices whose rows are cut into strips of a page, so that what is summed need not come from memory again: 700 and
+ * 1000 rows are 1.05 to 1.3 times as fast (Zen 3), on a Zen 5 600 to 2000 1.0 to 1.2 times forward, 1.15 to 1.7
+ * backward. Not from a socket's last cache, from which they come no faster: forward training of 1024 x 4096 is 1.2
+ * times as fast uncut. On a Zen 5 uncut are as many times as fast, on one thread or two, forward / backward
+ *
+ *     where the last cache has no room for two strips a thread                  1.0 to 1.18 / 1.0
+ *     of rows that are not whole lines, whose edges are written twice           0.98 to 1.7 / 0.75 to 0.9
+ *     of 16 bits, whose strips are half a page                                  1.07 to 2.1 / 1.0 to 1.6 */
+static bool worth_cutting(const bn_plan *p, bn_trips trips, const bn_schedule *s)
+{
+    const bool pages = p->value >= sizeof(float);
+    return is_far(s) && !is_of_socket() && pages && (in_lines(p) || trips.reads > 1) &&
+           2 * BN_STRIP_BYTES * p->rows <= cache_share(s->threads);
+}
+
 /* What else is resident: two blocks, of whose nodes one thread has no use; and what stays in these caches. Channels
  * first a feature stays in the core's own cache, or in its share of the last one, unless there are so few that threads
- * would wait for each other longer than for memory. Rows of channels last are cut where strips of a page save a trip to
- * memory: 700 and 1000 of them are 1.05 to 1.3 times as fast. From a socket's last cache they come no faster than from
- * memory: forward training of 1024 x 4096 is 1.2 times as fast uncut. Threads whose features are next to each other's
- * in short rows get in each other's way as rows of a matrix do, see owners: 8 to 64 features of 7 x 7, 8 to 24 of 17 x
- * 17 took two threads as long as one, and are 1.2 to 3.5 times as fast with images shared out, near 32 KB of an image
- * 0.95 to 1.9; beyond, to 64 KB, they would be 0.8 to 1.4 (Zen 3; more than two threads not measured). Nor do threads
- * own less than a page, or half, of an image where images cannot be shared out evenly: 76 to 272 images of 2 x 2 to 7 x
- * 7 in rows of 1 to 8 KB took two threads that share no last cache 1.0 to 2.1 times as long, and others 0.95 to 1.15;
- * in rows of 8 to 12 KB 0.7 to 1.4 and 0.58 to 1.03 (Zen 5). */
+ * would wait for each other longer than for memory. Threads whose features are next to each other's in short rows get
+ * in each other's way as rows of a matrix do, see owners: 8 to 64 features of 7 x 7, 8 to 24 of 17 x 17 took two
+ * threads as long as one, and are 1.2 to 3.5 times as fast with images shared out, near 32 KB of an image 0.95 to 1.9;
+ * beyond, to 64 KB, they would be 0.8 to 1.4 (Zen 3; more than two threads not measured). Nor do threads own less than
+ * a page, or half, of an image where images cannot be shared out evenly: 76 to 272 images of 2 x 2 to 7 x 7 in rows of
+ * 1 to 8 KB took two threads that share no last cache 1.0 to 2.1 times as long, and others 0.95 to 1.15; in rows of 8
+ * to 12 KB 0.7 to 1.4 and 0.58 to 1.03 (Zen 5). */
 static bool worth_residing(const bn_plan *p, bn_trips trips, const bn_schedule *s)
 {
-    const size_t threads = s->threads;
+    const size_t threads = s->threads, row = p->columns * p->run * p->value;
     if (threads == 1 && p->blocks <= 2) return true;
     if (!trips.sums) return owns_rather(p, threads);
     if (!trips.elements || p->lanes > 1) return false;
-    const bool only_own = p->run == 1 && is_of_socket();
-    const size_t fit =
-        only_own ? features_in_own_cache(p, trips.reads, is_far(s)) : features_in_cache(p, trips.reads, s);
-    const size_t piece = p->run == 1 ? BN_STRIP_BYTES : PIECE_LEAST;
-    if (fit < p->columns && fit * p->run * p->value < piece) return false;
-    if (p->run == 1) return is_far(s);
+    if (p->run == 1) return worth_cutting(p, trips, s);
+    const size_t fit = features_in_cache(p, trips.reads, s);
+    if (fit < p->columns && fit * p->run * p->value < PIECE_LEAST) return false;
     if (threads > 1 && owners_most(p, trips) < threads) return false;
-    if (threads > 1 && p->columns * p->run * p->value < threads * OWNED && images_in_chunks(p, threads)) return false;
+    if (threads > 1 && row < threads * OWNED && images_in_chunks(p, threads)) return false;
     return 2 * round_up(p->columns, threads) <= 3 * p->columns;
 }
 
