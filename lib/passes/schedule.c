@@ -600,7 +600,7 @@ static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
     s->tile = in_steps(tile, features_to_a_line(p, tile));
     const size_t columns = columns_of_band(p, trips, s), most = widest_strip(p, trips, s, blocks);
     const size_t step = features_to_a_line(p, columns < p->columns ? least(most, columns) : most);
-    const size_t strips = columns <= most ? 1 : divide_up(columns, in_steps(most, step));
+    const size_t strips = p->columns <= most ? 1 : divide_up(columns, in_steps(most, step));
     const size_t even = divide_up(columns, resident ? round_up(strips, s->threads) : strips);
     s->strip = resident ? owned_strip(p, even, step, s->threads) : round_up(even, step);
     while (streamed && s->strip > step && s->strip * p->run * p->value > PIECE_LEAST &&
