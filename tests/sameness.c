@@ -214,22 +214,54 @@ static void check_band(void)
     cache_pretend(0, BN_READS_PLAINLY);
 }
 
+/* Scratch has room for a node of 409 features, so 400 are one strip, though 384 would be whole lines. */
+static void check_strip(void)
+{
+    const bnorm_desc d = bnorm_matrix(BNORM_BF16, 18000, 400);
+    cache_pretend((size_t)16 << 20, BN_READS_PLAINLY);
+    CHECK(strip_of(&d) >= 400, "strips of %zu features", strip_of(&d));
+    cache_pretend(0, BN_READS_PLAINLY);
+}
+
 /* In whole lines of 16 features one thread would have 32 of 40. Of 24 features of 7 x 7, or of parts of the same ones,
- * threads would get in each other's way: they share out images, and of one image features. Of few rows they own
- * columns where these are whole lines. */
+ * threads would get in each other's way: they share out images, also where one has 64 of 86, and of one image features.
+ * Of few rows they own columns where these are whole lines. */
 static void check_owned(void)
 {
 #ifdef _OPENMP
     const bnorm_desc large = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 4, 40, 5625);
     const bnorm_desc narrow = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 384, 24, 49);
+    const bnorm_desc uneven = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 86, 40, 49);
     const bnorm_desc one = bnorm_image(BNORM_F32, BNORM_CHANNELS_FIRST, 1, 144, 5625);
     const bnorm_desc rows = bnorm_matrix(BNORM_F32, 100, 1040), odd = bnorm_matrix(BNORM_F32, 100, 1030);
     cache_pretend((size_t)16 << 20, BN_READS_PLAINLY);
     CHECK(owned_by_two(&large, true) == 20, "%zu features to a thread", owned_by_two(&large, true));
     CHECK(owned_by_two(&narrow, true) == 0, "%zu features to a thread", owned_by_two(&narrow, true));
+    CHECK(owned_by_two(&uneven, true) == 0, "%zu features to a thread", owned_by_two(&uneven, true));
     CHECK(owned_by_two(&one, false) == 72, "%zu features to a thread", owned_by_two(&one, false));
     CHECK(owned_by_two(&rows, true) == 528, "%zu features to a thread", owned_by_two(&rows, true));
     CHECK(owned_by_two(&odd, true) == 0, "%zu features to a thread", owned_by_two(&odd, true));
+    cache_pretend(0, BN_READS_PLAINLY);
+#endif
+}
+
+/* Rows that are cut so that a strip stays in cache: of whole lines. Of more rows than leave room for two strips a
+ * thread, and of 16 bits, they are not, unless they are few. */
+static void check_cut(void)
+{
+#ifdef _OPENMP
+    static const struct {
+        bnorm_dtype type;
+        size_t rows, features;
+        bool cut;
+    } matrices[] = {{BNORM_F32, 700, 8000, true},     {BNORM_F32, 700, 8077, false},  {BNORM_F32, 1100, 8000, false},
+                    {BNORM_BF16, 1040, 16000, false}, {BNORM_BF16, 700, 24000, true}, {BNORM_BF16, 700, 24001, false}};
+    cache_pretend((size_t)32 << 20, BN_READS_PLAINLY);
+    for (size_t i = 0; i < LENGTH(matrices); i++) {
+        const bnorm_desc d = bnorm_matrix(matrices[i].type, matrices[i].rows, matrices[i].features);
+        CHECK((owned_by_two(&d, true) > 0) == matrices[i].cut, "%zu x %zu: %zu features", matrices[i].rows,
+              matrices[i].features, owned_by_two(&d, true));
+    }
     cache_pretend(0, BN_READS_PLAINLY);
 #endif
 }
@@ -253,7 +285,9 @@ static void check_next(void)
 CASE(sameness, caches)
 {
     check_band();
+    check_strip();
     check_owned();
+    check_cut();
     check_next();
     static const size_t last[][2] = {{299, 1056}, {530, 1061}, {100, 4500}, {37377, 8}, {5021, 64}, {2100, 129}};
     static const size_t first[][3] = {{40, 6, 1100}, {130, 8, 300}, {3, 2, 40000}, {600, 7, 49},

@@ -297,8 +297,8 @@ static size_t cache_share(size_t threads) { return last_cache(threads) / 2 / thr
 static size_t features_in_cache(const bn_plan *p, size_t reads, const bn_schedule *s)
 {
     const size_t run = p->run * p->value, bytes = s->fetch_next && p->run > 1 ? PIECE / 2 : PIECE;
-    const size_t share = cache_share(s->threads) / (run < PIECE ? 2 : 1) / (feature_bytes(p, reads) + 1);
-    return larger(features_in_own_cache(p, reads, is_far(s)), least(divide_up(bytes, run), share));
+    const size_t room = cache_share(s->threads) / (run < PIECE ? 2 : 1) / (feature_bytes(p, reads) + 1);
+    return larger(features_in_own_cache(p, reads, is_far(s)), least(divide_up(bytes, run), room));
 }
 
 /* ---- the order ---- */

@@ -51,6 +51,7 @@ bool streams(const bnorm_desc *d)
 
 bool goes_by_whole_rows(const bnorm_desc *d) { return schedule_of(d, true, 1).whole_rows; }
 size_t band_of(const bnorm_desc *d) { return schedule_of(d, true, 1).band; }
+size_t strip_of(const bnorm_desc *d) { return schedule_of(d, true, 1).strip; }
 bool fetches_next(const bnorm_desc *d) { return schedule_of(d, true, 1).fetch_next; }
 bool keeps_some(const bnorm_desc *d) { return schedule_of(d, true, 2).kept > 0; }
 

@@ -24,6 +24,9 @@ bool goes_by_whole_rows(const bnorm_desc *desc);
 /* Columns that one thread streams from end to end before the next. */
 size_t band_of(const bnorm_desc *desc);
 
+/* Columns that it finishes together. */
+size_t strip_of(const bnorm_desc *desc);
+
 /* Whether what the next strip of a forward call reads is fetched while a strip is written. */
 bool fetches_next(const bnorm_desc *desc);
 
