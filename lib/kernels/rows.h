@@ -269,26 +269,25 @@ BN_INLINE int cache_for(const bn_tile *t, size_t columns)
     return t->into == BN_INTO_FIRST ? FIRST : SECOND;
 }
 
-/* s and q hold whole vectors. */
+/* s and q hold whole vectors. What is summed again has just been read. */
 BN_INLINE void add_block(int what, const bn_tile *t, source a, size_t columns, const double *pivot, double *s,
                          double *q)
 {
     const size_t rows = t->rows;
     const bool pages = is_by_pages(what, t), wide = is_wide(columns);
+    const bool fits = rows * columns * sizeof(stored) <= MOST_OF_NEXT;
+    const bool next = what == AROUND && !BN_EXACT_SQUARES && t->distance == BN_FAR && fits;
     const bool near = is_close(t) || (!is_far(t) && is_long(columns));
-    const bool next = !BN_EXACT_SQUARES && t->distance == BN_FAR && rows * columns * sizeof(stored) <= MOST_OF_NEXT;
 
     if (is_held(what, t, columns))
         add_held(what, t, a, rows, pivot, s, q);
-    else if (what == AROUND && next)
-        add_block_by(what, (way){SECOND, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);
-    else if (what == AROUND || near) /* the former has just been read */
+    else if (what == AROUND ? !next : near)
         add_block_by(what, (way){NOWHERE, false, NEAR_STEP}, t, a, rows, columns, pivot, s, q);
     else if (pages && wide)
         add_block_by(what, (way){SECOND, true, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else if (pages)
         add_block_by(what, (way){FIRST, true, AT_ONCE}, t, a, rows, columns, pivot, s, q);
-    else if (is_far(t) && cache_for(t, columns) == SECOND)
+    else if (next || (is_far(t) && cache_for(t, columns) == SECOND))
         add_block_by(what, (way){SECOND, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);
     else if (is_far(t) || (int)NEAR_STEP == (int)AT_ONCE) /* the latter lest there be two copies */
         add_block_by(what, (way){FIRST, false, AT_ONCE}, t, a, rows, columns, pivot, s, q);

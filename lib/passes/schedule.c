@@ -125,8 +125,8 @@ static size_t threads_worth(const bn_plan *p, bn_trips trips, int asked)
 {
     const size_t arrays = trips.reads + trips.elements;
     const size_t worth = (p->values * arrays + FEATURE_VALUES) * p->columns / values_of_thread(trips);
-    if (worth < 2) return 1;
-    return least(worth, bn_threads_most(asked));
+    const size_t most = worth > 1 ? bn_threads_most(asked) : 1;
+    return most > 1 ? least(worth, most) : 1;
 }
 
 /* Whether threads of which one has `most` rows share them out as evenly as can be. */
