@@ -594,13 +594,14 @@ static size_t owned_strip(const bn_plan *p, size_t even, size_t step, size_t thr
 static void cut(const bn_plan *p, bn_trips trips, bn_schedule *s)
 {
     const bool resident = s->order == BN_RESIDENT, streamed = s->order == BN_STREAMED;
-    const size_t blocks = resident ? p->blocks : s->group * p->chunk_blocks;
+    const size_t blocks = resident ? p->blocks : larger(s->group * p->chunk_blocks, 1); /* so that clang-tidy sees it */
     const size_t tile = widest_tile(p);
 
     s->tile = in_steps(tile, features_to_a_line(p, tile));
     const size_t columns = columns_of_band(p, trips, s), most = widest_strip(p, trips, s, blocks);
     const size_t step = features_to_a_line(p, columns < p->columns ? least(most, columns) : most);
-    const size_t strips = p->columns <= most ? 1 : divide_up(columns, in_steps(most, step));
+    const size_t widest = in_steps(p->columns <= most ? most + step : most, step); /* all need not be whole lines */
+    const size_t strips = divide_up(columns, widest);
     const size_t even = divide_up(columns, resident ? round_up(strips, s->threads) : strips);
     s->strip = resident ? owned_strip(p, even, step, s->threads) : round_up(even, step);
     while (streamed && s->strip > step && s->strip * p->run * p->value > PIECE_LEAST &&
